@@ -1,0 +1,1 @@
+"""Batch jobs that score a whole customer base into files."""

@@ -1,0 +1,1 @@
+"""From a log of events to cleaned, validated, sparse histories."""

@@ -1,0 +1,1 @@
+"""Models: each is fitted on histories and scores any histories. See `base.Model`."""

@@ -1,0 +1,165 @@
+"""The one interface that every model has."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+
+from recsys.errors import DataError, NotFittedError
+from recsys.files import Tensors
+from recsys.interactions.tables import FloatArray, HeldOut, Histories
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run a fit, apart from what is fitted: none of these is a model's setting.
+
+    Attributes
+    ----------
+    seed
+        Seeds the generator of everything random in the fit.
+    device
+        `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`; for torch models.
+    checkpoints
+        Folder for checkpoints of long fits; None writes none.
+    resume
+        Go on from the checkpoint in `checkpoints`, if there is one.
+    """
+
+    seed: int = 98765
+    device: str = "auto"
+    checkpoints: Path | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """The config of a model that has nothing to set."""
+
+
+Config = TypeVar("Config")
+
+
+class Model(ABC, Generic[Config]):
+    """Fitted on a sparse matrix; scores any batch of histories, known users and new ones alike.
+
+    A subclass states `name` and `Config` and implements `_fit`, `_score`, `tensors` and
+    `_restore`; checks live here. Scoring never changes a model.
+
+    Parameters
+    ----------
+    config
+        The model's settings, a frozen dataclass; its defaults where None.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Any]] = NoSettings
+    needs_times: ClassVar[bool] = False
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config: Config = self.Config() if config is None else config
+        self._n_items: int | None = None
+
+    @property
+    def n_items(self) -> int:
+        """Size of the catalogue it was fitted on.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        if self._n_items is None:
+            raise NotFittedError(f"{self.name} is not fitted yet; call fit first")
+        return self._n_items
+
+    def fit(
+        self,
+        train: Histories,
+        *,
+        validation: HeldOut | None = None,
+        options: RunOptions | None = None,
+    ) -> Self:
+        """Learn from `train`; whatever was learnt before is forgotten.
+
+        Parameters
+        ----------
+        train
+            (n_users, n_items) histories.
+        validation
+            Users on whom to choose what the config leaves open (epochs, blend weights). Without
+            it the config decides alone.
+        options
+            Seed, device, checkpoints.
+
+        Raises
+        ------
+        DataError
+            No user, no item, no entry, or no times where the model needs them.
+        """
+        if train.matrix.nnz == 0:
+            raise DataError("no interactions to train on")
+        if self.needs_times and train.times is None:
+            raise DataError(f"{self.name} needs the time of each interaction")
+        if validation is not None and validation.given.n_items != train.n_items:
+            raise DataError("validation and training histories have different catalogues")
+        self._n_items = None
+        self._fit(train, validation, options or RunOptions())
+        self._n_items = train.n_items
+        return self
+
+    def score(self, histories: Histories) -> FloatArray:
+        """Return how well each item fits each history: float32 (b, n_items), all finite.
+
+        Items already in a history are scored like any other; leaving them out is the caller's
+        business. Higher is better; scores of different rows need not be comparable.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        DataError
+            The histories have another catalogue size than the training had.
+        """
+        if histories.n_items != self.n_items:
+            raise DataError(
+                f"histories of {histories.n_items} items for a model of {self.n_items} items"
+            )
+        if self.needs_times and histories.times is None:
+            raise DataError(f"{self.name} needs the time of each interaction")
+        return np.ascontiguousarray(self._score(histories), dtype=np.float32)
+
+    @property
+    def chosen(self) -> Config:
+        """The config with what validation chose written in: what a refit on all data uses."""
+        return self.config
+
+    @classmethod
+    def chooses(cls, config: Config) -> bool:  # noqa: ARG003
+        """Whether a fit with this config has something to choose on validation users."""
+        return False
+
+    @classmethod
+    def restore(cls, config: Config, n_items: int, tensors: Tensors) -> Self:
+        """Return the fitted model that `tensors()` described; the arrays may be memory-mapped."""
+        model = cls(config)
+        model._restore(n_items, tensors)
+        model._n_items = n_items
+        return model
+
+    @abstractmethod
+    def tensors(self) -> Tensors:
+        """Return everything learnt as named arrays, at least one."""
+
+    @abstractmethod
+    def _fit(self, train: Histories, validation: HeldOut | None, options: RunOptions) -> None: ...
+
+    @abstractmethod
+    def _score(self, histories: Histories) -> FloatArray: ...
+
+    @abstractmethod
+    def _restore(self, n_items: int, tensors: Tensors) -> None: ...

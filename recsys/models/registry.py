@@ -1,0 +1,57 @@
+"""Which models there are: a name, and where its class is. A new model is one file and a line here.
+
+Classes are imported when asked for, so that a command that needs no torch never loads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from recsys.errors import UsageError
+from recsys.models.base import Model
+from recsys.settings import validated
+
+MODELS: dict[str, str] = {
+    "popularity": "recsys.models.popularity:Popularity",
+    "buy-again": "recsys.models.popularity:BuyAgain",
+    "pure-svd": "recsys.models.linear:PureSVD",
+    "als": "recsys.models.factorization:ALS",
+    "bpr": "recsys.models.factorization:BPR",
+    "lmf": "recsys.models.factorization:LMF",
+    "item-knn": "recsys.models.factorization:ItemKNN",
+    "autoencoder": "recsys.models.autoencoders.plain:Autoencoder",
+    "mult-dae": "recsys.models.autoencoders.mult_dae:MultDAE",
+    "mult-vae": "recsys.models.autoencoders.mult_vae:MultVAE",
+    "ease": "recsys.models.linear:EASE",
+}
+
+BASELINES = ("popularity", "buy-again", "pure-svd", "als", "bpr", "lmf", "item-knn")
+
+
+def model_class(name: str) -> type[Model[Any]]:
+    """Return the class registered under `name`.
+
+    Raises
+    ------
+    UsageError
+        No such model; the message lists those there are.
+    """
+    if name not in MODELS:
+        raise UsageError(f"unknown model {name!r}; there are {', '.join(MODELS)}")
+    module, _, attribute = MODELS[name].partition(":")
+    found: type[Model[Any]] = getattr(import_module(module), attribute)
+    return found
+
+
+def make_model(name: str, settings: Mapping[str, Any] | None = None) -> Model[Any]:
+    """Return an unfitted model with its defaults overridden by `settings`.
+
+    Raises
+    ------
+    UsageError
+        No such model, or a setting it does not have or cannot take.
+    """
+    kind = model_class(name)
+    return kind(validated(kind.Config, settings or {}, name))
