@@ -1,0 +1,80 @@
+"""Protocols: who is held out, what of them a model is given, and what it should find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recsys.interactions.tables import HeldOut, Interactions, IntArray
+from recsys.interactions.weighting import Weighting
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Users to score, as events; `held_out` turns them into histories.
+
+    Attributes
+    ----------
+    users
+        int32 (n,): their codes in the data set.
+    given, target
+        Row for row the same users: what a model is given, and what it should find.
+    at
+        Reference time for ages, microseconds; None without times.
+    repeats
+        Whether items of `given` may be found again.
+    """
+
+    users: IntArray
+    given: Interactions
+    target: Interactions
+    at: int | None
+    repeats: bool = False
+
+    def held_out(self, weighting: Weighting) -> HeldOut:
+        """Return the histories: what is given carries weights, what is to be found counts 1."""
+        return HeldOut(
+            weighting.histories(self.given, self.at),
+            Weighting().histories(self.target),
+            self.repeats,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One way of cutting a data set; all parts share the columns `items`.
+
+        ┌────────────── full ──────────────┐
+        │  train          │  validation    │      test
+        └──────────────────────────────────┘
+          to choose with    to choose on          to report on
+
+    Attributes
+    ----------
+    label
+        What to call it: `fold 2 of 5`, `2011-06-01`, …
+    cut
+        The temporal cut, microseconds since 1970 UTC; else None.
+    items
+        int32 (n_columns,): codes of the data set's items that are this split's columns.
+    train, train_at
+        What models learn from while something is chosen on `validation`, and the reference time.
+    validation
+        Users on whom settings, epochs and blend weights are chosen.
+    full, full_at
+        Train and validation together: what the model that is tested learns from.
+    test
+        Users on whom it is tested.
+    left_out
+        What could not be tested, by reason, counted (`unknown items`, `new users`, …).
+    """
+
+    label: str
+    cut: int | None
+    items: IntArray
+    train: Interactions
+    train_at: int | None
+    validation: Probe
+    full: Interactions
+    full_at: int | None
+    test: Probe
+    left_out: dict[str, int]
