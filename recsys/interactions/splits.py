@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recsys.interactions.tables import HeldOut, Interactions, IntArray
+from recsys.interactions.tables import HeldOut, IntArray, Interactions
 from recsys.interactions.weighting import Weighting
 
 
@@ -40,13 +40,34 @@ class Probe:
 
 
 @dataclass(frozen=True, eq=False)
+class Training:
+    """What may be learnt from, with a part of it on which to choose.
+
+    Attributes
+    ----------
+    train, train_at
+        What models learn from while something is chosen on `validation`, and the reference time.
+    validation
+        Users on whom settings, epochs and blend weights are chosen.
+    full, full_at
+        Train and validation together: what the final model learns from.
+    """
+
+    train: Interactions
+    train_at: int | None
+    validation: Probe
+    full: Interactions
+    full_at: int | None
+
+
+@dataclass(frozen=True, eq=False)
 class Split:
     """One way of cutting a data set; all parts share the columns `items`.
 
-        ┌────────────── full ──────────────┐
-        │  train          │  validation    │      test
-        └──────────────────────────────────┘
-          to choose with    to choose on          to report on
+        ┌───────── training.full ─────────┐
+        │ training.train  │ .validation   │      test
+        └─────────────────────────────────┘
+          to choose with    to choose on         to report on
 
     Attributes
     ----------
@@ -56,14 +77,10 @@ class Split:
         The temporal cut, microseconds since 1970 UTC; else None.
     items
         int32 (n_columns,): codes of the data set's items that are this split's columns.
-    train, train_at
-        What models learn from while something is chosen on `validation`, and the reference time.
-    validation
-        Users on whom settings, epochs and blend weights are chosen.
-    full, full_at
-        Train and validation together: what the model that is tested learns from.
+    training
+        What may be learnt from.
     test
-        Users on whom it is tested.
+        Users on whom the final model is tested; nothing of their targets is in `training`.
     left_out
         What could not be tested, by reason, counted (`unknown items`, `new users`, …).
     """
@@ -71,10 +88,6 @@ class Split:
     label: str
     cut: int | None
     items: IntArray
-    train: Interactions
-    train_at: int | None
-    validation: Probe
-    full: Interactions
-    full_at: int | None
+    training: Training
     test: Probe
     left_out: dict[str, int]
