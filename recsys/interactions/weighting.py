@@ -110,4 +110,5 @@ def _scaled(weights: FloatArray, users: LongArray, n_users: int) -> FloatArray:
     """Scale each user's weights so that the largest is 1; none becomes 0, however old."""
     largest = np.zeros(n_users, np.float32)
     np.maximum.at(largest, users, weights)
-    return np.maximum(weights / largest[users], np.finfo(np.float32).tiny).astype(np.float32)
+    scaled: FloatArray = np.maximum(weights / largest[users], np.finfo(np.float32).tiny)
+    return scaled

@@ -41,13 +41,13 @@ class NoSettings:
     """The config of a model that has nothing to set."""
 
 
-Config = TypeVar("Config")
+ConfigT = TypeVar("ConfigT")
 
 
-class Model(ABC, Generic[Config]):
+class Model(ABC, Generic[ConfigT]):
     """Fitted on a sparse matrix; scores any batch of histories, known users and new ones alike.
 
-    A subclass states `name` and `Config` and implements `_fit`, `_score`, `tensors` and
+    A subclass states `name` and `config_type` and implements `_fit`, `_score`, `tensors` and
     `_restore`; checks live here. Scoring never changes a model.
 
     Parameters
@@ -57,11 +57,11 @@ class Model(ABC, Generic[Config]):
     """
 
     name: ClassVar[str]
-    Config: ClassVar[type[Any]] = NoSettings
+    config_type: ClassVar[type[Any]] = NoSettings
     needs_times: ClassVar[bool] = False
 
-    def __init__(self, config: Config | None = None) -> None:
-        self.config: Config = self.Config() if config is None else config
+    def __init__(self, config: ConfigT | None = None) -> None:
+        self.config: ConfigT = self.config_type() if config is None else config
         self._n_items: int | None = None
 
     @property
@@ -134,17 +134,17 @@ class Model(ABC, Generic[Config]):
         return np.ascontiguousarray(self._score(histories), dtype=np.float32)
 
     @property
-    def chosen(self) -> Config:
+    def chosen(self) -> ConfigT:
         """The config with what validation chose written in: what a refit on all data uses."""
         return self.config
 
     @classmethod
-    def chooses(cls, config: Config) -> bool:  # noqa: ARG003
+    def chooses(cls, config: ConfigT) -> bool:  # noqa: ARG003
         """Whether a fit with this config has something to choose on validation users."""
         return False
 
     @classmethod
-    def restore(cls, config: Config, n_items: int, tensors: Tensors) -> Self:
+    def restore(cls, config: ConfigT, n_items: int, tensors: Tensors) -> Self:
         """Return the fitted model that `tensors()` described; the arrays may be memory-mapped."""
         model = cls(config)
         model._restore(n_items, tensors)

@@ -54,4 +54,4 @@ def make_model(name: str, settings: Mapping[str, Any] | None = None) -> Model[An
         No such model, or a setting it does not have or cannot take.
     """
     kind = model_class(name)
-    return kind(validated(kind.Config, settings or {}, name))
+    return kind(validated(kind.config_type, settings or {}, name))
