@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +37,25 @@ def written_aside(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_aside(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`; once the block ends well it takes `path`'s place, on disk.
+
+    `path` must be absent or an empty folder by then. A block that raises leaves nothing behind.
+    """
+    path = path.resolve()
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        for inner in (*aside.rglob("*"), aside):
+            sync(inner)
+        aside.replace(path)
+        sync(path.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def sync(path: Path) -> None:

@@ -47,23 +47,72 @@ def top_k(scores: npt.NDArray[np.float32], k: int) -> TopK:
     """
     b, n_items = scores.shape
     k = min(k, n_items)
-    if b == 0 or k == 0:
-        return TopK(np.zeros((b, k), np.int32), np.zeros((b, k), np.float32), np.zeros(b, np.int32))
-    if np.isnan(scores).any():
-        scores = np.where(np.isnan(scores), -np.inf, scores).astype(np.float32)
-    # the k-th highest score of each row bounds its list
-    bound = np.partition(scores, n_items - k, axis=1)[:, n_items - k]  # (b,)
-    items = np.empty((b, k), np.int32)
-    for row in range(b):
-        candidates = np.flatnonzero(scores[row] >= bound[row])
-        if len(candidates) > k:  # ties at the bound: the lowest indices among them
-            above = candidates[scores[row, candidates] > bound[row]]
-            tied = candidates[scores[row, candidates] == bound[row]]
-            candidates = np.concatenate([above, tied[: k - len(above)]])
-            candidates.sort()
-        items[row] = candidates
-    values = np.take_along_axis(scores, items, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")  # candidates ascend, so ties go by index
-    values = np.take_along_axis(values, order, axis=1)
-    items = np.take_along_axis(items, order, axis=1)
-    return TopK(items, values, (values > -np.inf).sum(axis=1, dtype=np.int32))
+    best = TopK(
+        np.zeros((b, k), np.int32), np.full((b, k), -np.inf, np.float32), np.zeros(b, np.int32)
+    )
+    if k == 0:
+        return best
+    for start in range(0, b, _ROWS):
+        rows = slice(start, start + _ROWS)
+        best.items[rows], best.scores[rows] = _top_k(scores[rows], k)
+    np.sum(best.scores > -np.inf, axis=1, out=best.counts)
+    return best
+
+
+_ROWS = 64
+"""Rows treated at once: what is made on the way stays small, near the processor."""
+
+
+def _top_k(
+    scores: npt.NDArray[np.float32], k: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Return items and scores (b, k), zeros and −inf where a row has too few."""
+    b = len(scores)
+    blocks = _block_maxima(scores, max(1024, 8 * k))
+    if np.isnan(blocks).any():  # a maximum is NaN when anything in its block is
+        scores = np.where(np.isnan(scores), np.float32(-np.inf), scores)
+        blocks = _block_maxima(scores, max(1024, 8 * k))
+    # k blocks reach this, so at least k items do; never −inf, which nothing eligible is
+    n_blocks = blocks.shape[1]
+    bound = np.partition(blocks, n_blocks - k, axis=1)[:, n_blocks - k]
+    bound = np.maximum(bound, np.finfo(np.float32).min)
+    candidate = scores >= bound[:, None]  # a few more than k a row, unless many tie
+    for row in np.flatnonzero(np.count_nonzero(candidate, axis=1) > 2 * k):
+        candidate[row] = _best(scores[row], k, bound[row])
+    rows, items = np.divmod(np.flatnonzero(candidate), scores.shape[1])
+    values = scores[rows, items]
+    counts = np.bincount(rows, minlength=b)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    width = max(k, int(counts.max()))
+    listed = np.zeros((b, width), np.int32)
+    reached = np.full((b, width), -np.inf, np.float32)
+    listed[rows, place], reached[rows, place] = items, values
+    # candidates ascend by item, so a stable sort leaves ties in the order of the index
+    order = np.argsort(-reached, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(listed, order, axis=1), np.take_along_axis(reached, order, axis=1)
+
+
+def _block_maxima(scores: npt.NDArray[np.float32], n_blocks: int) -> npt.NDArray[np.float32]:
+    """Deal each row's items into `n_blocks` blocks and return the blocks' maxima, (b, n_blocks).
+
+    A row that is hardly longer than that is returned as it is: every item its own block.
+    """
+    b, n_items = scores.shape
+    if n_items < 2 * n_blocks:
+        return scores
+    whole = n_items - n_items % n_blocks
+    maxima: npt.NDArray[np.float32] = scores[:, :whole].reshape(b, -1, n_blocks).max(axis=1)
+    rest = scores[:, whole:]
+    np.maximum(maxima[:, : rest.shape[1]], rest, out=maxima[:, : rest.shape[1]])
+    return maxima
+
+
+def _best(values: npt.NDArray[np.float32], k: int, bound: np.float32) -> npt.NDArray[np.bool_]:
+    """Say which k values are the highest, of equal ones the first; at least k reach `bound`."""
+    above = values > bound
+    if np.count_nonzero(above) >= k:
+        reaching = values[above]
+        bound = np.partition(reaching, len(reaching) - k)[len(reaching) - k]
+        above = values > bound
+    above[np.flatnonzero(values == bound)[: k - np.count_nonzero(above)]] = True
+    return above

@@ -103,7 +103,7 @@ class Interactions:
 
     def rows(self, users: npt.NDArray[np.integer]) -> Interactions:
         """Return the users at these codes, renumbered in that order, with all their events."""
-        starts, lengths = self.indptr[users], np.diff(self.indptr)[users]
+        starts, lengths = self.indptr[users], self.indptr[users + 1] - self.indptr[users]
         indptr = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         events = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
         return self._with(indptr, events)

@@ -77,6 +77,10 @@ class Model(ABC, Generic[ConfigT]):
             raise NotFittedError(f"{self.name} is not fitted yet; call fit first")
         return self._n_items
 
+    def check_fitted(self) -> None:
+        """Raise NotFittedError before `fit`; `tensors` starts with it."""
+        _ = self.n_items
+
     def fit(
         self,
         train: Histories,

@@ -25,7 +25,12 @@ MODELS: dict[str, str] = {
     "mult-dae": "recsys.models.autoencoders.mult_dae:MultDAE",
     "mult-vae": "recsys.models.autoencoders.mult_vae:MultVAE",
     "ease": "recsys.models.linear:EASE",
+    "edlae": "recsys.models.linear:EDLAE",
+    "dan-edlae": "recsys.models.linear:DanEDLAE",
 }
+
+DEFAULT_MODEL = "dan-edlae"
+"""What is trained unless one says otherwise: the best on the bundled shop."""
 
 BASELINES = ("popularity", "buy-again", "pure-svd", "als", "bpr", "lmf", "item-knn")
 

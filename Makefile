@@ -1,0 +1,81 @@
+# `make demo` and `make test` are all a newcomer needs; each sets up .venv on its own.
+PYTHON ?= python3
+SERVE ?= 1
+VENV := .venv
+BIN := $(VENV)/bin
+DATA := data/online-retail
+MODELS := mult-dae,mult-vae,ease
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-dev demo serve test lint clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/runtime  ## Make .venv with what recsys needs to run
+
+setup-dev: $(VENV)/dev  ## Make .venv with what the tests need, too
+
+demo: demo/campaign/manifest.json  ## Train, compare, recommend, mail and serve on the bundled shop
+	@cat demo/inspect.txt demo/train.txt demo/evaluation.txt demo/recommend.txt demo/campaign.txt
+ifneq ($(SERVE),0)
+	@$(BIN)/recsys serve
+endif
+
+serve: models/current  ## Serve the trained model on http://127.0.0.1:8000
+	@$(BIN)/recsys serve
+
+test: setup-dev lint  ## Run every check and test
+	$(BIN)/python -m pytest
+
+lint: setup-dev  ## Check style, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:  ## Remove what demo and setup made
+	rm -rf $(VENV) demo models
+
+$(VENV)/python-ok:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "recsys needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/runtime: $(VENV)/python-ok pyproject.toml constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime
+	$(PIP) --editable '.[dev,postgres]'
+	@touch $@
+
+demo/inspect.txt: $(VENV)/runtime
+	@mkdir -p demo
+	@echo "Reading $(DATA) …"
+	@$(BIN)/recsys inspect $(DATA) > $@
+
+models/current demo/train.txt &: demo/inspect.txt
+	@echo "Training …"
+	@$(BIN)/recsys train --data $(DATA) > demo/train.txt
+
+demo/evaluation.txt: demo/train.txt
+	@echo "Comparing models on held-out customers (two to three minutes) …"
+	@$(BIN)/python evaluate.py --data $(DATA) --models popularity,als,$(MODELS) \
+		--json demo/evaluation.json > $@
+
+demo/recommend.txt: demo/evaluation.txt models/current
+	@$(BIN)/recsys recommend --user 12347 > $@
+
+# the audience of the demo's campaign: every customer of the shop, once
+demo/customers.csv: demo/inspect.txt
+	@$(BIN)/python -c "import pandas; pandas.read_parquet('$(DATA)/events.parquet', \
+		columns=['user_id']).drop_duplicates().to_csv('$@', index=False)"
+
+demo/campaign/manifest.json: demo/customers.csv demo/recommend.txt
+	@echo "Scoring every customer for an email …"
+	@rm -rf demo/campaign
+	@$(BIN)/recsys campaign --users demo/customers.csv --out demo/campaign > demo/campaign.txt

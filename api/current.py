@@ -1,0 +1,83 @@
+"""The model being served: opened once, exchanged when another one is published."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from recsys.errors import ArtifactError, RecsysError
+from recsys.recommender import Recommender
+
+_log = logging.getLogger(__name__)
+
+_Mark = tuple[int, int]
+
+
+class CurrentModel:
+    """The recommender of a folder's current model, kept up to date.
+
+    Threads share it. Each request asks once and works with what it got, so an exchange never
+    shows within one answer. A new model that cannot be opened leaves the old one in place.
+
+    Parameters
+    ----------
+    models
+        The folder that holds `current`.
+    """
+
+    def __init__(self, models: Path) -> None:
+        self._link = models / "current"
+        self._models = models
+        self._lock = threading.Lock()
+        self._mark: _Mark | None = None
+        self._recommender: Recommender | None = None
+        self._reason = f"no model in {models}; publish one with recsys train"
+
+    def recommender(self) -> Recommender:
+        """Return the recommender of the model that is current now.
+
+        Raises
+        ------
+        ArtifactError
+            No model could be opened yet; the message says why.
+        """
+        if self._look() != self._mark:
+            self._refresh()
+        if self._recommender is None:
+            raise ArtifactError(self._reason)
+        return self._recommender
+
+    def _look(self) -> _Mark | None:
+        """Return what changes whenever `current` is switched; None where there is none."""
+        try:
+            found = self._link.lstat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+    def _refresh(self) -> None:
+        """Open what is current, in one thread; others go on with the old model, if there is one."""
+        if not self._lock.acquire(blocking=self._recommender is None):
+            return
+        try:
+            mark = self._look()  # before opening: a switch meanwhile is noticed by the next request
+            if mark == self._mark:
+                return
+            if mark is not None:
+                self._open()
+            self._mark = mark
+        finally:
+            self._lock.release()
+
+    def _open(self) -> None:
+        try:
+            opened = Recommender.open(self._models)
+            opened.similar(opened.items[0], k=1)  # touches what is made or mapped at first use,
+            opened.find_items("", 1)  # so that no request waits for it
+        except (RecsysError, OSError) as error:
+            self._reason = str(error)
+            _log.error("cannot open the model in %s: %s", self._models, error)
+        else:
+            self._recommender = opened
+            _log.info("serving %s %s", opened.model, opened.version)

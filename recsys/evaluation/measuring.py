@@ -1,0 +1,157 @@
+"""One model on one split: score the test users in batches and keep a number a user and metric."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys import metrics
+from recsys.interactions.splits import Split
+from recsys.interactions.tables import BoolArray, HeldOut, LongArray, Matrix
+from recsys.interactions.weighting import Weighting
+from recsys.metrics import Counts, Marks, Values
+from recsys.models.base import Model
+from recsys.progress import progress
+from recsys.topk import TopK, top_k
+
+OF_FOUND: dict[str, Callable[[Marks, Counts, int], Values]] = {
+    "recall": metrics.recall,
+    "recall_all": metrics.recall_all,
+    "ndcg": metrics.ndcg,
+    "map": metrics.average_precision,
+    "mrr": metrics.reciprocal_rank,
+    "hit": metrics.hit_rate,
+}
+"""Metrics of what was found, by the name they have in results."""
+
+ALWAYS = (("recall", 20), ("recall", 50), ("ndcg", 100))
+"""What the table, the groups and the comparisons need, whatever `--k` says."""
+
+_SCORES_AT_ONCE = 2**24  # 64 MiB of float32
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What is known of a model on one split, or on several pooled.
+
+    Attributes
+    ----------
+    values
+        float64 (n,) by `metric@k`: one number a test user, NaN where there is none.
+    lengths
+        int64 (n,): number of items that each test user was given.
+    catalogue
+        bool (n_items of the data set,): which items could be listed.
+    listed
+        bool (n_items of the data set,) by k: which were, in any top k.
+    score_seconds
+        Time from histories to finished lists.
+    fit_seconds
+        Time of the fits: what is chosen and what is tested.
+    peak_memory_bytes
+        See `peak_memory_bytes`.
+    left_out
+        What the split could not test, by reason, counted.
+    chosen
+        By split: the settings that validation chose.
+    curves
+        Training curves: `split`, `stage` (see `Fit`) and its `points`, one an epoch.
+    """
+
+    values: dict[str, Values]
+    lengths: LongArray
+    catalogue: BoolArray
+    listed: dict[int, BoolArray]
+    score_seconds: float
+    fit_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    curves: Sequence[Mapping[str, Any]] = ()
+
+
+class Measure:
+    """Measures models on one split; what all of them share is worked out once.
+
+    Parameters
+    ----------
+    split
+        Where the test users and the training columns come from.
+    n_items
+        Size of the data set's catalogue.
+    ks
+        Lengths of lists to measure.
+    """
+
+    def __init__(self, split: Split, n_items: int, ks: Sequence[int]) -> None:
+        self._split, self._n_items = split, n_items
+        self._ks = sorted(set(ks))
+        train: Matrix = Weighting().histories(split.training.full).matrix
+        self._bits = metrics.information(train)
+        self._vectors = metrics.item_vectors(train)
+
+    def __call__(
+        self, model: Model[Any], weighting: Weighting, *, batch: int | None = None
+    ) -> Measured:
+        """Score the split's test users with a fitted model.
+
+        At most `batch` users are scored at once, by default as many as make 64 MiB of scores, so
+        memory does not grow with the number of users.
+        """
+        held_out = self._split.test.held_out(weighting)
+        batch = batch or min(512, max(1, _SCORES_AT_ONCE // max(1, held_out.given.n_items)))
+        listed = {k: np.zeros(self._n_items, np.bool_) for k in self._ks}
+        parts: list[dict[str, Values]] = []
+        seconds = 0.0
+        with progress(f"testing {model.name}", len(held_out)) as bar:
+            for _, users in held_out.batches(batch):
+                start = time.perf_counter()
+                lists = self._lists(model, users)
+                seconds += time.perf_counter() - start
+                parts.append(self._values(lists, users))
+                for k in self._ks:
+                    listed[k][self._split.items[metrics.covered(lists, k)]] = True
+                bar.advance(len(users))
+        catalogue = np.zeros(self._n_items, np.bool_)
+        catalogue[self._split.items] = True
+        lengths = np.diff(held_out.given.matrix.indptr).astype(np.int64)
+        values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return Measured(values, lengths, catalogue, listed, seconds)
+
+    def _lists(self, model: Model[Any], users: HeldOut) -> TopK:
+        longest = max(*self._ks, *(k for _, k in ALWAYS))
+        return top_k(users.mask_seen(model.score(users.given)), longest)
+
+    def _values(self, lists: TopK, users: HeldOut) -> dict[str, Values]:
+        hit = metrics.hits(lists, users.target.matrix)
+        relevant = np.diff(users.target.matrix.indptr)
+        wanted = [(name, k) for name in OF_FOUND for k in self._ks]
+        wanted += [pair for pair in ALWAYS if pair not in wanted]
+        values = {f"{name}@{k}": OF_FOUND[name](hit, relevant, k) for name, k in wanted}
+        values |= {f"novelty@{k}": metrics.novelty(lists, self._bits, k) for k in self._ks}
+        diversity = metrics.diversity(lists, self._vectors, self._ks)
+        return values | {f"diversity@{k}": value for k, value in diversity.items()}
+
+
+def forget_peak_memory() -> None:
+    """Start measuring the peak anew, where the system can (Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_memory_bytes() -> int:
+    """Return the most main memory that this process held since `forget_peak_memory`.
+
+    It is the whole process's resident memory, data set included; where the system cannot start
+    anew it is the most since the process began.
+    """
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

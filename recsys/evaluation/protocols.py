@@ -1,0 +1,68 @@
+"""Which splits an evaluation runs over, and whether the data allows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from recsys.errors import UsageError
+from recsys.interactions.dataset import Dataset
+from recsys.interactions.splits import Split, given_split, strong_splits, weak_split
+from recsys.interactions.temporal import Targets, temporal_splits
+
+Kind = Literal["strong", "weak", "temporal", "given"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How to hold out; each attribute is the flag of that name.
+
+    Attributes
+    ----------
+    kind
+        `strong`, `weak`, `temporal` or `given`.
+    test_users, folds
+        Of strong: how many users to test, or into how many test sets to cut all.
+    cuts, horizon_days, targets
+        Of temporal.
+    """
+
+    kind: Kind = "strong"
+    test_users: int = 800
+    folds: int | None = None
+    cuts: tuple[date, ...] = ()
+    horizon_days: int = 90
+    targets: Targets = "first"
+
+    def splits(self, dataset: Dataset, seed: int) -> Iterator[Split]:
+        """Yield the splits one by one.
+
+        Raises
+        ------
+        UsageError
+            The data does not allow the protocol.
+        """
+        if self.kind == "given":
+            if dataset.test is None:
+                raise UsageError(
+                    f"--protocol given: {dataset.source} is no published split; that is a folder "
+                    "with train.npz and test.npz"
+                )
+            yield given_split(dataset.interactions, dataset.test, seed)
+        elif self.kind == "weak":
+            yield weak_split(dataset.interactions, seed)
+        elif self.kind == "temporal":
+            if not self.cuts:
+                raise UsageError("--protocol temporal: say where to cut, --cut 2011-06-01,…")
+            yield from temporal_splits(
+                dataset.interactions,
+                self.cuts,
+                timedelta(days=self.horizon_days),
+                targets=self.targets,
+            )
+        else:
+            yield from strong_splits(
+                dataset.interactions, test_users=self.test_users, folds=self.folds, seed=seed
+            )

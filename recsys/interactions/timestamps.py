@@ -1,0 +1,207 @@
+"""Columns of times, however they are written, become microseconds since 1970 UTC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recsys.errors import DataError
+from recsys.interactions.parsing import MISSING, Flaw, Numbers, is_text
+from recsys.interactions.tables import MICROSECONDS_PER_DAY, BoolArray, LongArray
+
+_UNITS = np.array([1e11, 1e14, 1e17])
+"""Below which size a whole number is seconds, milliseconds, microseconds; above, nanoseconds."""
+_PER_UNIT = (1_000_000.0, 1_000.0, 1.0, 0.001)
+_UNIT_NAMES = ("seconds", "milliseconds", "microseconds", "nanoseconds")
+
+_UNIX = r"^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$"
+_ISO = r"^\d{4}-\d{1,2}"
+_ZONED = r"\d:?\d{2}.*([+-]\d{2}(:?\d{2})?|[zZ])$"
+
+_NO_DATE = "not a date; write 2011-02-01, 2011-02-01 10:00:00 or unix seconds"
+_NO_ZONE = "no time zone, where other rows have one; write its zone too"
+_NO_NUMBERS = "a number, where most of the column is dates"
+
+
+def parse_times(column: Any, place: str, name: str) -> Numbers:
+    """Return a column of times as int64 microseconds since 1970 UTC.
+
+    Whole numbers are unix seconds, milliseconds, microseconds or nanoseconds, by their size; a time
+    without a zone is UTC; another zone is converted. Anything finer than a microsecond is cut off.
+
+    Raises
+    ------
+    DataError
+        The column's type cannot hold times, or its numbers are dates written as YYYYMMDD.
+    """
+    types, kind = pa.types, column.type
+    if types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if is_text(kind):
+        column = pc.if_else(pc.equal(column, ""), None, column.cast(pa.string()))
+    missing = np.asarray(column.is_null().to_numpy(), np.bool_)
+    flaws: list[Flaw] = []
+    if types.is_timestamp(kind) or types.is_date(kind):
+        times = _of_timestamps(column)
+    elif types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        times, flaws = _of_numbers(column, missing, place, name)
+    elif types.is_null(kind):
+        times = np.zeros(len(column), np.int64)
+    elif is_text(kind):
+        times, flaws = _of_texts(column, missing, place, name)
+    else:
+        raise DataError(
+            f"column {name!r} is of type {kind}, which is no time",
+            file=place,
+            hint="name another column with --time-column",
+        )
+    if missing.any():
+        flaws.insert(0, Flaw(np.flatnonzero(missing), MISSING))
+    return Numbers(times, flaws)
+
+
+def _of_timestamps(column: Any) -> LongArray:
+    """Convert Arrow dates and timestamps (whose zones Arrow has made UTC already)."""
+    if pa.types.is_date32(column.type):
+        days = pc.fill_null(column.cast(pa.int32()), 0).to_numpy()
+        return np.asarray(days, np.int64) * MICROSECONDS_PER_DAY
+    unit = "ms" if pa.types.is_date64(column.type) else column.type.unit
+    counts = pc.fill_null(column.cast(pa.int64()), 0).to_numpy()
+    factor = {"s": 1_000_000, "ms": 1_000, "us": 1}.get(unit)
+    times: LongArray = counts // 1_000 if factor is None else counts * factor
+    return times
+
+
+def _of_numbers(
+    column: Any, missing: BoolArray, place: str, name: str
+) -> tuple[LongArray, list[Flaw]]:
+    """Convert unix times, whose unit is that of the column's median."""
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    numbers = pc.fill_null(column, 0).to_numpy()
+    finite = np.isfinite(numbers) & ~missing
+    given = numbers[finite]
+    if not len(given):
+        wrong = ~finite & ~missing
+        return np.zeros(len(numbers), np.int64), _found((wrong, _NO_DATE))
+    _refuse_calendar(given, place, name)
+    size = np.abs(np.where(finite, numbers, 0).astype(np.float64))
+    unit = _unit_of(np.abs(given.astype(np.float64)))
+    own_unit = np.searchsorted(_UNITS, size, side="right")
+    mixed = finite & _in_other_unit(numbers, own_unit, unit, finite)
+    if numbers.dtype.kind == "i":
+        times = numbers // 1_000 if unit == 3 else numbers * int(_PER_UNIT[unit])
+    else:
+        scaled = np.where(finite & ~mixed, numbers, 0) * _PER_UNIT[unit]
+        times = np.floor(scaled + 0.5 * (unit < 2)).astype(np.int64)
+    return times.astype(np.int64), _found(
+        (~finite & ~missing, _NO_DATE),
+        (mixed, f"not in {_UNIT_NAMES[unit]} since 1970, as most of the column is"),
+    )
+
+
+def _unit_of(sizes: npt.NDArray[np.float64]) -> int:
+    ends = np.searchsorted(_UNITS, [sizes.min(), sizes.max()], side="right")
+    if ends[0] == ends[1]:
+        return int(ends[0])
+    return int(np.searchsorted(_UNITS, np.median(sizes), side="right"))
+
+
+def _in_other_unit(
+    numbers: npt.NDArray[Any], own: LongArray, unit: int, finite: BoolArray
+) -> BoolArray:
+    """Tell numbers that only make sense in another unit than the column's.
+
+    A larger number is one; a smaller may be a moment soon after 1970, unless its own unit would
+    put it among the others.
+    """
+    if (own[finite] == unit).all():
+        return np.zeros(len(numbers), np.bool_)
+    same = finite & (own == unit)
+    moments = numbers.astype(np.float64) * np.take(_PER_UNIT, own)
+    among = (moments >= moments[same].min(initial=np.inf)) & (
+        moments <= moments[same].max(initial=-np.inf)
+    )
+    return np.asarray((own > unit) | ((own < unit) & among), np.bool_)
+
+
+def _refuse_calendar(numbers: npt.NDArray[Any], place: str, name: str) -> None:
+    """Refuse 20111209 for 9 December 2011: as unix seconds it would be a day in 1970."""
+    if not ((numbers >= 19_000_101) & (numbers <= 21_001_231)).all():
+        return
+    texts = pd.Series(np.unique(numbers)).astype(np.int64).astype(str)
+    if pd.to_datetime(texts, format="%Y%m%d", errors="coerce").notna().all():
+        raise DataError(
+            f"column {name!r} seems to hold dates written as {texts.iloc[0]}",
+            file=place,
+            hint="write them as 2011-12-09, or as unix seconds",
+        )
+
+
+def _of_texts(
+    column: Any, missing: BoolArray, place: str, name: str
+) -> tuple[LongArray, list[Flaw]]:
+    """Convert text: all in one go where it is all alike, else cell by distinct cell."""
+    for kind in (pa.int64(), pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            alike = pc.cast(column, kind)
+        except pa.ArrowInvalid:
+            continue
+        if kind == pa.int64():
+            return _of_numbers(alike, missing, place, name)
+        return _of_timestamps(alike), []
+    encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+    codes = pc.fill_null(encoded.indices, 0).to_numpy()
+    texts = pc.utf8_trim_whitespace(encoded.dictionary)
+    unix = _matches(texts, _UNIX)[codes] & ~missing
+    if unix.sum() * 2 > (~missing).sum():
+        numbers = pc.if_else(pc.match_substring_regex(texts, _UNIX), texts, None)
+        spread = pa.chunked_array([_whole(numbers).take(encoded.indices)])
+        times, flaws = _of_numbers(spread, ~unix, place, name)
+        return times, flaws + _found((~unix & ~missing, _NO_DATE))
+    return _of_iso(texts, codes, missing, unix)
+
+
+def _whole(texts: Any) -> Any:
+    """Return numbers in text as integers where all are, else as floats."""
+    try:
+        return pc.cast(texts, pa.int64())
+    except pa.ArrowInvalid:
+        return pc.cast(texts, pa.float64())
+
+
+def _of_iso(
+    texts: Any, codes: npt.NDArray[Any], missing: BoolArray, unix: BoolArray
+) -> tuple[LongArray, list[Flaw]]:
+    """Convert distinct ISO 8601 texts and spread them over the rows."""
+    iso = pc.replace_substring_regex(texts, r" ?UTC$", "Z")
+    iso = pc.replace_substring_regex(iso, r"(\.\d{6})\d+", r"\1")
+    is_iso = _matches(iso, _ISO)
+    parsed = pd.to_datetime(
+        pd.Series(iso.to_pandas()).where(is_iso), format="ISO8601", errors="coerce", utc=True
+    )
+    good = parsed.notna().to_numpy()
+    times = parsed.to_numpy(dtype="datetime64[us]", na_value=np.datetime64(0, "us"))
+    zoned = _matches(iso, _ZONED) & good
+    present = np.zeros(len(texts), np.bool_)
+    present[codes[~missing]] = True
+    naive = good & ~zoned & bool((zoned & present).any())
+    return times.astype(np.int64)[codes], _found(
+        (unix, _NO_NUMBERS),
+        (~good[codes] & ~missing & ~unix, _NO_DATE),
+        (naive[codes] & ~missing, _NO_ZONE),
+    )
+
+
+def _matches(texts: Any, pattern: str) -> BoolArray:
+    matched = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
+    return np.asarray(matched.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _found(*flaws: tuple[BoolArray, str]) -> list[Flaw]:
+    return [Flaw(np.flatnonzero(bad), reason) for bad, reason in flaws if bad.any()]

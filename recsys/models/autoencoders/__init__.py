@@ -1,0 +1,1 @@
+"""Autoencoders: neural networks that rebuild a history and so score what is missing from it."""

@@ -1,0 +1,134 @@
+"""What every model with a network shares: fitting by the one loop, scoring, saving."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, TypeVar
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from recsys.errors import NotFittedError
+from recsys.files import Tensors
+from recsys.interactions.tables import FloatArray, HeldOut, Histories
+from recsys.models.autoencoders.layers import initialise
+from recsys.models.base import Model, RunOptions
+from recsys.training.batches import DeviceHistories
+from recsys.training.checkpoints import Checkpoints, fingerprint
+from recsys.training.device import choose_device
+from recsys.training.loop import TrainingConfig, train
+from recsys.training.network import Network
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig(TrainingConfig):
+    """How an autoencoder is shaped and trained.
+
+    Attributes
+    ----------
+    hidden
+        Widths of the layers from the input to the code; the decoder mirrors them.
+    """
+
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (600, 200)
+
+
+ConfigT = TypeVar("ConfigT", bound=TrainingConfig)
+
+
+class NeuralModel(Model[ConfigT]):
+    """A model that is a network; a subclass states its config and builds the network.
+
+    Attributes
+    ----------
+    curve
+        One point an epoch of the last fit: `epoch`, `loss` and, with validation, `ndcg@100`.
+    """
+
+    def __init__(self, config: ConfigT | None = None) -> None:
+        super().__init__(config)
+        self.curve: list[dict[str, float]] = []
+        self._network: Network | None = None
+        self._best_epoch: int | None = None
+
+    @abstractmethod
+    def _build(self, n_items: int) -> Network:
+        """Return the network, its weights still to be drawn or loaded."""
+
+    @property
+    def chosen(self) -> ConfigT:
+        """The config with the best epoch as the number of epochs.
+
+        Schedules are functions of the epoch, so a refit with it repeats that part of this run.
+        """
+        if self._best_epoch is None:
+            return self.config
+        return replace(self.config, epochs=self._best_epoch)
+
+    @classmethod
+    def chooses(cls, config: ConfigT) -> bool:  # noqa: ARG003
+        """Return True: validation chooses the number of epochs."""
+        return True
+
+    def tensors(self) -> Tensors:
+        """Return the network's weights by name."""
+        weights = self._fitted.state_dict()
+        return {name: tensor.cpu().numpy() for name, tensor in weights.items()}
+
+    def _fit(self, train_on: Histories, validation: HeldOut | None, options: RunOptions) -> None:
+        self.curve, self._network, self._best_epoch = [], None, None
+        if validation is not None and validation.target.matrix.nnz == 0:
+            logger.warning("no validation user has anything to find: training for all epochs")
+            validation = None
+        device = choose_device(options.device)
+        generator = torch.Generator(device).manual_seed(options.seed)
+        network = self._build(train_on.n_items).to(device)
+        initialise(network, generator)
+        run = train(
+            network,
+            DeviceHistories(train_on, device),
+            validation,
+            self.config,
+            generator=generator,
+            checkpoints=self._checkpoints(train_on, validation, options, device),
+        )
+        self.curve, self._network, self._best_epoch = run.curve, network, run.best_epoch
+
+    def _checkpoints(
+        self,
+        train_on: Histories,
+        validation: HeldOut | None,
+        options: RunOptions,
+        device: torch.device,
+    ) -> Checkpoints | None:
+        if options.checkpoints is None:
+            return None
+        held_out = () if validation is None else (validation.given, validation.target)
+        identity = {
+            "model": self.name,
+            "config": asdict(self.config),
+            "data": fingerprint(train_on, *held_out),
+            "seed": options.seed,
+            "device": device.type,
+        }
+        return Checkpoints(options.checkpoints, identity, options.resume)
+
+    def _score(self, histories: Histories) -> FloatArray:
+        return self._fitted.score(histories)
+
+    def _restore(self, n_items: int, tensors: Tensors) -> None:
+        network = self._build(n_items)
+        # copied: the arrays may be read-only, which torch's tensors cannot be
+        network.load_state_dict({name: torch.tensor(np.array(a)) for name, a in tensors.items()})
+        self._network = network
+
+    @property
+    def _fitted(self) -> Network:
+        if self._network is None:
+            raise NotFittedError(f"{self.name} is not fitted yet; call fit first")
+        return self._network

@@ -1,0 +1,62 @@
+"""Layers that read a history, and how weights begin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recsys.training.batches import Batch
+
+
+class HistoryLayer(nn.Module):
+    """A linear layer over histories that never become dense: x W + b as a sum of W's rows.
+
+    Parameters
+    ----------
+    n_items, width
+        Sizes of input and output.
+    """
+
+    def __init__(self, n_items: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_items, width))
+        self.bias = nn.Parameter(torch.empty(width))
+
+    def forward(self, batch: Batch, weights: Tensor) -> Tensor:
+        """Return float32 (b, width) for a batch whose entries weigh `weights`, (nnz,)."""
+        summed = functional.embedding_bag(
+            batch.columns,
+            self.weight,
+            batch.offsets,
+            mode="sum",
+            per_sample_weights=weights,
+            include_last_offset=True,
+        )
+        return summed + self.bias
+
+
+def tanh_layers(widths: Sequence[int]) -> nn.Sequential:
+    """Return fully connected layers from the first of `widths` to the last, tanh between them."""
+    layers: list[nn.Module] = []
+    for narrow, wide in pairwise(widths):
+        layers += [nn.Linear(narrow, wide), nn.Tanh()]
+    return nn.Sequential(*layers[:-1])
+
+
+def drop_entries(weights: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+    """Return the weights of entries, (nnz,), each 0 with probability `rate`, the rest scaled up."""
+    kept = torch.empty_like(weights).bernoulli_(1 - rate, generator=generator)
+    return weights * kept / (1 - rate)
+
+
+def initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw all weights: matrices by Glorot's uniform rule, biases normal with deviation 0.001."""
+    for parameter in network.parameters():
+        if parameter.ndim > 1:
+            nn.init.xavier_uniform_(parameter, generator=generator)
+        else:
+            nn.init.normal_(parameter, std=0.001, generator=generator)

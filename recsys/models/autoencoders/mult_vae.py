@@ -1,0 +1,80 @@
+"""Mult-VAE: the variational autoencoder with a multinomial likelihood (Liang et al. 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from recsys.models.autoencoders.base import AutoencoderConfig, NeuralModel
+from recsys.models.autoencoders.layers import HistoryLayer, drop_entries, tanh_layers
+from recsys.training.batches import Batch
+from recsys.training.losses import gaussian_kl, multinomial_loss
+from recsys.training.network import Network
+from recsys.training.schedules import ramp
+
+
+@dataclass(frozen=True)
+class MultVAEConfig(AutoencoderConfig):
+    """Settings of Mult-VAE; the last of `hidden` is the size of the latent.
+
+    Attributes
+    ----------
+    dropout
+        Share of a history's entries hidden from the input in training.
+    beta
+        Weight of the KL term once annealed.
+    anneal_epochs
+        Epochs over which it rises from 0. The paper's 200,000 steps would never end in a shop of
+        a few thousand users.
+    """
+
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=2)] = (600, 200)
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    beta: Annotated[float, Field(ge=0)] = 0.2
+    anneal_epochs: Annotated[float, Field(ge=0)] = 20
+
+
+class MultVAE(NeuralModel[MultVAEConfig]):
+    """Rebuilds a history from a distribution over latents.
+
+    The encoder turns a history, scaled to length 1 and corrupted by dropout, into a mean μ and a
+    variance σ²; the decoder turns a sample u ~ N(μ, σ²) into logits z; minimised is
+    −Σ_i x_i log softmax(z)_i + β KL(N(μ, σ²) ‖ N(0, 1)). Scores are the logits at u = μ.
+    """
+
+    name: ClassVar[str] = "mult-vae"
+    config_type: ClassVar[type[MultVAEConfig]] = MultVAEConfig
+
+    def _build(self, n_items: int) -> _VAE:
+        return _VAE(n_items, self.config)
+
+
+class _VAE(Network):
+    def __init__(self, n_items: int, config: MultVAEConfig) -> None:
+        super().__init__()
+        *widths, latent = config.hidden
+        self.config = config
+        self.first = HistoryLayer(n_items, widths[0])
+        self.encoder = tanh_layers((*widths, 2 * latent))
+        self.decoder = tanh_layers((latent, *reversed(widths), n_items))
+
+    def forward(self, batch: Batch) -> Tensor:
+        mean, _ = self._encode(batch, batch.normalised)
+        logits: Tensor = self.decoder(mean)
+        return logits
+
+    def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:
+        weights = drop_entries(batch.normalised, self.config.dropout, generator)
+        mean, log_variance = self._encode(batch, weights)  # (b, latent) each
+        noise = torch.empty_like(mean).normal_(generator=generator)
+        logits = self.decoder(mean + (log_variance / 2).exp() * noise)
+        beta = ramp(epoch, self.config.anneal_epochs, self.config.beta)
+        return multinomial_loss(logits, batch) + beta * gaussian_kl(mean, log_variance)
+
+    def _encode(self, batch: Batch, weights: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.encoder(self.first(batch, weights).tanh()).chunk(2, dim=1)
+        return mean, log_variance

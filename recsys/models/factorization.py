@@ -1,0 +1,372 @@
+"""Matrix factorisation and neighbourhoods, fitted by the library `implicit`.
+
+Only the items' side is kept. Every history, a known user's too, gets its factor by folding in:
+the items are frozen and the user's factor is solved under the loss that the model was trained on.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+
+from recsys.files import Tensors
+from recsys.interactions.tables import FloatArray, HeldOut, Histories, IntArray, Matrix
+from recsys.models import fold_in
+from recsys.models.base import Model, RunOptions
+from recsys.progress import progress
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_NEGATIVES = 256  # items drawn once a fit, against which BPR and LMF fold in
+_ROWS = 32  # folded in at once, so that rows × items × negatives stays small
+
+
+@contextmanager
+def _fitting(title: str, iterations: int | None) -> Iterator[Callable[..., None]]:
+    """Give implicit one BLAS thread, as it asks for, and yield the callback that it reports to."""
+    with threadpool_limits(1, user_api="blas"), progress(title, iterations) as bar:
+        yield lambda *_: bar.advance()
+
+
+def _for_implicit(matrix: Matrix) -> sp.csr_matrix[np.float32]:
+    """Return a copy that implicit takes and may write to."""
+    arrays = (matrix.data, matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32))
+    return sp.csr_matrix(arrays, shape=matrix.shape, copy=True)
+
+
+def _random_state(options: RunOptions) -> int:
+    return int(np.random.default_rng(options.seed).integers(2**31))
+
+
+@dataclass(frozen=True)
+class ALSConfig:
+    """Settings of `ALS`.
+
+    Attributes
+    ----------
+    factors
+        Latent dimensions.
+    regularization
+        λ, the penalty on every squared factor.
+    alpha
+        Confidence of an entry of weight 1; an item that a user does not have counts 1.
+    iterations
+        Times that users and then items are solved.
+    """
+
+    factors: Count = 256
+    regularization: Positive = 10.0
+    alpha: Positive = 20.0
+    iterations: Count = 15
+
+
+class ALS(Model[ALSConfig]):
+    """Implicit ALS (Hu, Koren & Volinsky 2008): weighted least squares on ones and zeros.
+
+    With c_ui = α x_ui for an entry and 1 elsewhere, p_ui = 1 for an entry and 0 elsewhere,
+
+        loss = Σ_ui c_ui (p_ui − w_u·y_i)² + λ (Σ_u ‖w_u‖² + Σ_i ‖y_i‖²)
+
+    A history's factor is the exact minimum, w = (YᵀY + Yᵀ(C − I)Y + λI)⁻¹ YᵀCp.
+    """
+
+    name = "als"
+    config_type = ALSConfig
+
+    def _fit(
+        self,
+        train: Histories,
+        validation: HeldOut | None,  # noqa: ARG002
+        options: RunOptions,
+    ) -> None:
+        config = self.config
+        with _fitting(self.name, config.iterations) as report:
+            from implicit.cpu.als import AlternatingLeastSquares
+
+            solver = AlternatingLeastSquares(
+                factors=config.factors,
+                regularization=config.regularization,
+                alpha=config.alpha,
+                iterations=config.iterations,
+                random_state=_random_state(options),
+            )
+            solver.fit(_for_implicit(train.matrix), show_progress=False, callback=report)
+        self._set_items(solver.item_factors)
+
+    def _set_items(self, factors: FloatArray) -> None:
+        self._items = factors  # Y, (n_items, factors)
+        ridge = self.config.regularization * np.eye(factors.shape[1])
+        self._gram = (factors.T @ factors).astype(np.float64) + ridge
+
+    def _score(self, histories: Histories) -> FloatArray:
+        users = fold_in.least_squares(histories.matrix, self._items, self._gram, self.config.alpha)
+        return users @ self._items.T
+
+    def tensors(self) -> Tensors:
+        """Return Y, float32 (n_items, factors)."""
+        self.check_fitted()
+        return {"items": self._items}
+
+    def _restore(self, n_items: int, tensors: Tensors) -> None:  # noqa: ARG002
+        self._set_items(tensors["items"])
+
+
+ConfigT = TypeVar("ConfigT")
+
+
+class _FoldedIn(Model[ConfigT]):
+    """Scores = w·y_i + b_i, with w found by steps down the model's own loss.
+
+    The loss of one history is convex in w, so there is one minimum to go to. Items that a history
+    does not hold enter by a sample drawn once a fit, the same for all: no row's result depends on
+    its batch.
+    """
+
+    _items: FloatArray  # Y, (n_items, factors)
+    _biases: FloatArray  # b, (n_items,)
+    _negatives: IntArray  # items drawn by popularity, as implicit draws them
+
+    def _set_items(
+        self, train: Histories, items: FloatArray, biases: FloatArray, options: RunOptions
+    ) -> None:
+        self._items, self._biases = np.ascontiguousarray(items), np.ascontiguousarray(biases)
+        generator = np.random.default_rng(options.seed)
+        self._negatives = generator.choice(train.matrix.indices, _NEGATIVES).astype(np.int32)
+
+    def _score(self, histories: Histories) -> FloatArray:
+        scores = np.empty((len(histories), len(self._items)), np.float32)
+        with fold_in.blas().limit(limits=1):
+            for start, batch in histories.batches(_ROWS):
+                gradient, curvature = self._loss(batch.matrix)
+                users = fold_in.descend(gradient, curvature, self._items.shape[1], self._steps())
+                scores[start : start + len(batch)] = users @ self._items.T + self._biases
+        return scores
+
+    @abstractmethod
+    def _steps(self) -> int: ...
+
+    @abstractmethod
+    def _loss(self, matrix: Matrix) -> tuple[fold_in.Gradient, fold_in.Doubles]: ...
+
+    def tensors(self) -> Tensors:
+        """Return Y (n_items, factors), b (n_items,) and the drawn items."""
+        self.check_fitted()
+        return {"items": self._items, "biases": self._biases, "negatives": self._negatives}
+
+    def _restore(self, n_items: int, tensors: Tensors) -> None:  # noqa: ARG002
+        self._items, self._biases = tensors["items"], tensors["biases"]
+        self._negatives = tensors["negatives"]
+
+
+@dataclass(frozen=True)
+class BPRConfig:
+    """Settings of `BPR`.
+
+    Attributes
+    ----------
+    factors
+        Latent dimensions.
+    learning_rate, iterations
+        Step of the stochastic descent, and its passes over the entries.
+    regularization
+        λ, the penalty on every squared factor, a sampled pair.
+    fold_in_steps
+        Gradient steps from nothing to a history's factor.
+    """
+
+    factors: Count = 64
+    learning_rate: Positive = 0.05
+    regularization: Positive = 0.01
+    iterations: Count = 100
+    fold_in_steps: Count = 30
+
+
+class BPR(_FoldedIn[BPRConfig]):
+    """Bayesian personalised ranking (Rendle et al. 2009): held items above the others, by pairs.
+
+    With i drawn from a history's items, all alike, and j by popularity from the others,
+
+        loss = E_ij[−ln σ(w·(y_i − y_j) + b_i − b_j)] + λ/2 ‖w‖²
+    """
+
+    name = "bpr"
+    config_type = BPRConfig
+
+    def _fit(
+        self,
+        train: Histories,
+        validation: HeldOut | None,  # noqa: ARG002
+        options: RunOptions,
+    ) -> None:
+        config = self.config
+        with _fitting(self.name, config.iterations) as report:
+            from implicit.cpu.bpr import BayesianPersonalizedRanking
+
+            solver = BayesianPersonalizedRanking(
+                factors=config.factors,
+                learning_rate=config.learning_rate,
+                regularization=config.regularization,
+                iterations=config.iterations,
+                num_threads=1,  # more write to the same factors, and a seed no longer repeats
+                random_state=_random_state(options),
+            )
+            solver.fit(_for_implicit(train.matrix), show_progress=False, callback=report)
+        factors = solver.item_factors  # (n_items, factors + 1), the bias last
+        self._set_items(train, factors[:, :-1], factors[:, -1], options)
+
+    def _steps(self) -> int:
+        return self.config.fold_in_steps
+
+    def _loss(self, matrix: Matrix) -> tuple[fold_in.Gradient, fold_in.Doubles]:
+        return fold_in.pairwise_loss(
+            matrix, self._items, self._biases, self._negatives, self.config.regularization
+        )
+
+
+@dataclass(frozen=True)
+class LMFConfig:
+    """Settings of `LMF`.
+
+    Attributes
+    ----------
+    factors
+        Latent dimensions.
+    learning_rate, iterations
+        Step of the AdaGrad ascent, and its passes over users and items.
+    regularization
+        λ, the penalty on every squared factor.
+    neg_prop
+        Drawn items for each held one. The library draws at most `factors + 2` a user.
+    fold_in_steps
+        Gradient steps from nothing to a history's factor.
+    """
+
+    factors: Count = 32
+    learning_rate: Positive = 1.0
+    regularization: Positive = 0.6
+    iterations: Count = 30
+    neg_prop: Count = 30
+    fold_in_steps: Count = 30
+
+
+class LMF(_FoldedIn[LMFConfig]):
+    """Logistic matrix factorisation (Johnson 2014): the probability that a user takes an item.
+
+    With s_i = w·y_i + a + b_i, j drawn by popularity and m = min(neg_prop · n, factors + 2) for
+    a history of n items,
+
+        loss = −Σ_i x_i ln σ(s_i) − m E_j[ln(1 − σ(s_j))] + λ/2 (‖w‖² + a²)
+
+    The history's own bias a is solved with w, and left out of the scores.
+    """
+
+    name = "lmf"
+    config_type = LMFConfig
+
+    def _fit(
+        self,
+        train: Histories,
+        validation: HeldOut | None,  # noqa: ARG002
+        options: RunOptions,
+    ) -> None:
+        config = self.config
+        with _fitting(self.name, config.iterations) as report:
+            from implicit.cpu.lmf import LogisticMatrixFactorization
+
+            solver = LogisticMatrixFactorization(
+                factors=config.factors,
+                learning_rate=config.learning_rate,
+                regularization=config.regularization,
+                iterations=config.iterations,
+                neg_prop=config.neg_prop,
+                num_threads=1,  # more share one state, and a seed no longer repeats
+                random_state=_random_state(options),
+            )
+            solver.fit(_for_implicit(train.matrix), show_progress=False, callback=report)
+        factors = solver.item_factors  # (n_items, factors + 2): bias, then 1 for the user's bias
+        self._set_items(train, np.delete(factors, -2, axis=1), factors[:, -2], options)
+
+    def _steps(self) -> int:
+        return self.config.fold_in_steps
+
+    def _loss(self, matrix: Matrix) -> tuple[fold_in.Gradient, fold_in.Doubles]:
+        config = self.config
+        return fold_in.logistic_loss(
+            matrix,
+            self._items,
+            self._biases,
+            self._negatives,
+            negatives=np.minimum(config.neg_prop * np.diff(matrix.indptr), config.factors + 2),
+            l2=config.regularization,
+        )
+
+
+@dataclass(frozen=True)
+class ItemKNNConfig:
+    """Settings of `ItemKNN`.
+
+    Attributes
+    ----------
+    similarity
+        Cosine of the items' columns, as they are or weighted by TF-IDF, or their BM25 product.
+    neighbours
+        Most similar items kept for each item, itself among them.
+    """
+
+    similarity: Literal["cosine", "tfidf", "bm25"] = "bm25"
+    neighbours: Count = 100
+
+
+class ItemKNN(Model[ItemKNNConfig]):
+    """Item neighbourhoods: each held item speaks for the items most similar to it.
+
+    scores = x S, with S sparse, `neighbours` entries a row
+    """
+
+    name = "item-knn"
+    config_type = ItemKNNConfig
+
+    def _fit(
+        self,
+        train: Histories,
+        validation: HeldOut | None,  # noqa: ARG002
+        options: RunOptions,  # noqa: ARG002
+    ) -> None:
+        with _fitting(self.name, None), np.errstate(invalid="ignore"):
+            from implicit import nearest_neighbours
+
+            weighting: dict[str, Callable[[Any], Any]] = {
+                "cosine": nearest_neighbours.normalize,
+                "tfidf": lambda x: nearest_neighbours.normalize(nearest_neighbours.tfidf_weight(x)),
+                "bm25": lambda x: nearest_neighbours.bm25_weight(x, K1=1.2, B=0.75),
+            }
+            weighted = weighting[self.config.similarity](_for_implicit(train.matrix).T)
+            solver = nearest_neighbours.ItemItemRecommender(K=self.config.neighbours)
+            solver.fit(weighted.T.tocsr(), show_progress=False)
+        found = solver.similarity
+        # TF-IDF gives 0 to a user who has every item, and 0/0 to an item that only they have
+        data = np.nan_to_num(found.data.astype(np.float32))
+        self._similarity: Matrix = sp.csr_array((data, found.indices, found.indptr), found.shape)
+
+    def _score(self, histories: Histories) -> FloatArray:
+        scores: FloatArray = (histories.matrix @ self._similarity).toarray()
+        return scores
+
+    def tensors(self) -> Tensors:
+        """Return S as the three arrays of a CSR matrix."""
+        self.check_fitted()
+        found = self._similarity
+        return {"data": found.data, "indices": found.indices, "indptr": found.indptr}
+
+    def _restore(self, n_items: int, tensors: Tensors) -> None:
+        arrays = (tensors["data"], tensors["indices"], tensors["indptr"])
+        self._similarity = sp.csr_array(arrays, shape=(n_items, n_items))

@@ -1,0 +1,1 @@
+"""Training of torch models: histories on a device, losses, one loop, checkpoints."""

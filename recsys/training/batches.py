@@ -1,0 +1,105 @@
+"""Histories on the training device, and batches of them; nothing here is (batch, items) dense."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from recsys.interactions.tables import Histories
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """b histories on a device, one entry a user-item pair, row after row.
+
+    Attributes
+    ----------
+    offsets
+        int64 (b + 1,): row r's entries are `[offsets[r], offsets[r + 1])`.
+    columns
+        int64 (nnz,): item codes, distinct within a row.
+    weights
+        float32 (nnz,).
+    n_items
+        Size of the catalogue.
+    """
+
+    offsets: Tensor
+    columns: Tensor
+    weights: Tensor
+    n_items: int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """int64 (nnz,): the row of each entry."""
+        row = torch.arange(len(self), device=self.offsets.device)
+        return row.repeat_interleave(self.offsets.diff(), output_size=len(self.columns))
+
+    @property
+    def totals(self) -> Tensor:
+        """float32 (b,): sum of each row's weights, 0 for an empty one."""
+        return self._row_sums(self.weights)
+
+    @property
+    def normalised(self) -> Tensor:
+        """float32 (nnz,): the weights with each row scaled to Euclidean length 1."""
+        lengths = self._row_sums(self.weights.square()).sqrt()
+        return self.weights / lengths[self.rows]
+
+    def _row_sums(self, values: Tensor) -> Tensor:
+        # adds in a fixed order on every device, which index_add_ on CUDA does not
+        return torch.segment_reduce(values, "sum", offsets=self.offsets, initial=0)
+
+
+class DeviceHistories:
+    """A CSR of histories that stays on the training device.
+
+    Parameters
+    ----------
+    histories
+        n histories in memory.
+    device
+        Where they go: 8 bytes an entry.
+    """
+
+    def __init__(self, histories: Histories, device: torch.device) -> None:
+        matrix = histories.matrix
+        self.offsets = torch.tensor(matrix.indptr, dtype=torch.int64, device=device)  # (n + 1,)
+        self.columns = torch.tensor(matrix.indices, dtype=torch.int32, device=device)  # (nnz,)
+        self.weights = torch.tensor(matrix.data, dtype=torch.float32, device=device)  # (nnz,)
+        self.n_items = histories.n_items
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def all(self) -> Batch:
+        """Return every history, in order, as one batch."""
+        return Batch(self.offsets, self.columns.long(), self.weights, self.n_items)
+
+    def take(self, rows: Tensor) -> Batch:
+        """Return the histories at `rows`, int64 (b,), in that order."""
+        starts = self.offsets[rows]  # (b,)
+        lengths = self.offsets[rows + 1] - starts  # (b,)
+        offsets = torch.zeros(len(rows) + 1, dtype=torch.int64, device=rows.device)
+        torch.cumsum(lengths, 0, out=offsets[1:])
+        entries = (starts - offsets[:-1]).repeat_interleave(lengths)  # (nnz of the batch,)
+        entries += torch.arange(len(entries), device=rows.device)
+        return Batch(offsets, self.columns[entries].long(), self.weights[entries], self.n_items)
+
+    def n_batches(self, size: int) -> int:
+        """Return how many batches of at most `size` histories an epoch has."""
+        return math.ceil(len(self) / size)
+
+    def shuffled(self, size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Yield each history once, in random order, in even batches of at most `size`."""
+        order = torch.randperm(len(self), generator=generator, device=self.offsets.device)
+        for rows in order.tensor_split(self.n_batches(size)):  # no last batch of two or three
+            yield self.take(rows)

@@ -1,0 +1,129 @@
+"""The training loop: one for every torch model."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from pydantic import Field
+
+from recsys.errors import TrainingError
+from recsys.interactions.tables import HeldOut
+from recsys.progress import Bar, progress
+from recsys.training.batches import DeviceHistories
+from recsys.training.checkpoints import Checkpoints
+from recsys.training.network import Network
+from recsys.training.run import Run
+from recsys.training.validation import validate
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained; the config of every torch model begins with these.
+
+    Attributes
+    ----------
+    epochs
+        Passes over the histories: the most there may be with validation, else how many there are.
+    patience
+        Epochs without a better validation metric after which to stop.
+    batch_size
+        Histories a step.
+    learning_rate, weight_decay
+        Of Adam; the decay is an L2 penalty on all weights.
+    """
+
+    epochs: Annotated[int, Field(ge=1)] = 100
+    patience: Annotated[int, Field(ge=1)] = 10
+    batch_size: Annotated[int, Field(ge=1)] = 500
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+def train(
+    network: Network,
+    histories: DeviceHistories,
+    validation: HeldOut | None,
+    config: TrainingConfig,
+    *,
+    generator: torch.Generator,
+    checkpoints: Checkpoints | None = None,
+) -> Run:
+    """Train a network in place and leave the best epoch's weights in it.
+
+    With validation the best epoch is the one of the highest NDCG@100, and training stops when it
+    lies `patience` epochs back; without, all `config.epochs` are trained and the last is kept. An
+    interrupt (Ctrl-C) ends training early with what is best so far.
+
+    Parameters
+    ----------
+    network
+        Freshly initialised, on the training device.
+    histories
+        What to learn from, on the same device.
+    validation
+        Users on whom to choose the epoch; None trains all epochs.
+    generator
+        Source of shuffling and noise, on the same device.
+    config
+        Epochs, batches, optimiser.
+    checkpoints
+        Where each epoch's state is kept, and perhaps found.
+
+    Raises
+    ------
+    TrainingError
+        The loss is no longer finite, or the checkpoint is damaged or of another run.
+    KeyboardInterrupt
+        Interrupted before the first epoch ended.
+    """
+    optimizer = torch.optim.Adam(
+        network.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+    run = Run(network, optimizer, generator)
+    if checkpoints is not None:
+        checkpoints.load_into(run)
+    n_batches = histories.n_batches(config.batch_size)
+    with progress("training", config.epochs * n_batches) as bar:
+        bar.advance(run.epoch * n_batches)
+        try:
+            while run.epoch < config.epochs and run.stale < config.patience:
+                loss = _train_epoch(run, histories, config, bar)
+                if not math.isfinite(loss):
+                    raise TrainingError(_diverged(run.epoch + 1, loss, config))
+                run.record(loss, None if validation is None else validate(network, validation))
+                if checkpoints is not None:
+                    checkpoints.save(run)
+        except KeyboardInterrupt:
+            if run.best_epoch == 0:
+                raise
+            logger.warning("interrupted: keeping the weights of epoch %d", run.best_epoch)
+    network.load_state_dict(run.best)
+    return run
+
+
+def _train_epoch(run: Run, histories: DeviceHistories, config: TrainingConfig, bar: Bar) -> float:
+    """Take one step a batch; return the mean loss of a history."""
+    n_batches = histories.n_batches(config.batch_size)
+    note = f"epoch {run.epoch + 1} of {config.epochs}  {run.note}"
+    total = torch.zeros((), device=run.network.device)  # stays there: no wait after each step
+    for index, batch in enumerate(histories.shuffled(config.batch_size, run.generator)):
+        loss = run.network.loss(batch, run.generator, run.epoch + index / n_batches)
+        run.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        run.optimizer.step()
+        total += loss.detach() * len(batch)
+        bar.advance(note=note)
+    return total.item() / len(histories)
+
+
+def _diverged(epoch: int, loss: float, config: TrainingConfig) -> str:
+    return (
+        f"the loss of epoch {epoch} is {loss}; "
+        f"try a learning_rate below {config.learning_rate:g}, or a smaller network"
+    )

@@ -1,0 +1,36 @@
+"""Losses, each the mean over the histories of a batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from recsys.training.batches import Batch
+
+
+def multinomial_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Return the negative log-likelihood of the histories under a multinomial, without a constant.
+
+    −Σ_i x_i log softmax(z)_i = Σ_i x_i (logsumexp(z) − z_i), of which the sum runs over the
+    history's own items alone, so that no dense target is needed (Liang et al. 2018, equation 2).
+
+    Parameters
+    ----------
+    logits
+        float32 (b, n_items).
+    batch
+        The b histories that the logits should explain.
+    """
+    entries = batch.rows * batch.n_items + batch.columns  # (nnz,), distinct
+    found = logits.reshape(-1).index_select(0, entries)  # (nnz,)
+    total = torch.dot(batch.totals, logits.logsumexp(1)) - torch.dot(batch.weights, found)
+    return total / len(batch)
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return KL(N(mean, variance) ‖ N(0, 1)), summed over the latent (b, latent) dimensions.
+
+    ½ Σ_j (μ_j² + σ_j² − 1 − ln σ_j²), averaged over the batch.
+    """
+    terms = mean.square() + log_variance.exp() - 1 - log_variance
+    return 0.5 * terms.sum(1).mean()

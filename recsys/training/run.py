@@ -1,0 +1,61 @@
+"""Where a training run stands: all that a checkpoint keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from recsys.training.network import Network
+from recsys.training.validation import METRIC
+
+
+@dataclass(eq=False)
+class Run:
+    """A run after `epoch` epochs.
+
+    Attributes
+    ----------
+    network, optimizer, generator
+        As they stand.
+    epoch
+        Epochs done.
+    curve
+        One point an epoch: `epoch`, `loss` (mean over histories), with validation `ndcg@100`.
+    best_epoch
+        The epoch whose weights are kept; 0 before the first has ended.
+    best
+        Those weights.
+    """
+
+    network: Network
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    epoch: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def stale(self) -> int:
+        """Epochs since the best one."""
+        return self.epoch - self.best_epoch
+
+    @property
+    def note(self) -> str:
+        """The newest loss and metric, for a person to read."""
+        newest = self.curve[-1] if self.curve else {}
+        return "  ".join(f"{name} {newest[name]:.4g}" for name in newest if name != "epoch")
+
+    def record(self, loss: float, metric: float | None) -> None:
+        """Close an epoch. The best one's weights are kept; without a metric, the last one's."""
+        self.epoch += 1
+        self.curve.append({"epoch": self.epoch, "loss": loss})
+        if metric is not None:
+            self.curve[-1][METRIC] = metric
+            if self.best_epoch and metric <= self.curve[self.best_epoch - 1][METRIC]:
+                return
+        weights = self.network.state_dict()
+        self.best = {name: tensor.detach().clone() for name, tensor in weights.items()}
+        self.best_epoch = self.epoch

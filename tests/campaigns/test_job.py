@@ -1,0 +1,397 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections import Counter
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recsys.artifacts import load_current
+from recsys.campaigns import readers
+from recsys.campaigns.audience import Audience
+from recsys.campaigns.job import preview_campaign, run_campaign
+from recsys.campaigns.manifest import Counts
+from recsys.campaigns.spec import CampaignSpec
+from recsys.errors import DataError, RecsysError, UsageError
+from recsys.files import sha256_of
+from recsys.interactions.tables import FloatArray, Histories
+from recsys.interactions.times import to_iso
+from recsys.models.linear import EASE
+from recsys.recommender import Recommender
+
+Row = dict[str, Any]
+
+
+def audience(folder: Path, *users: str, header: str = "user_id") -> Path:
+    path = folder / "audience.csv"
+    path.write_text("\n".join([header, *users]) + "\n", encoding="utf-8")
+    return path
+
+
+def read_part(path: Path) -> list[Row]:
+    if path.suffix == ".parquet":
+        rows: list[Row] = pq.read_table(path).to_pylist()
+        return rows
+    with path.open(encoding="utf-8", newline="") as stream:
+        if path.suffix == ".jsonl":
+            return [json.loads(line) for line in stream]
+        return list(csv.DictReader(stream))
+
+
+def rows_of(out: Path, place: str) -> list[Row]:
+    return [row for path in sorted((out / place).iterdir()) for row in read_part(path)]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_a_campaign_says_what_became_of_each_user(tmp_path: Path, recommender: Recommender) -> None:
+    users = audience(
+        tmp_path, "003,Ann,1", ",Bob,2", "no-one,Zoë,3", "003,Eve,4", "0009,Al,5", "greedy,Io,6",
+        header="user_id,name,n",
+    )  # fmt: skip
+    out = tmp_path / "out"
+    outcome = run_campaign(CampaignSpec(users, k=3, fallback="none", min_items=2), recommender, out)
+    served = {"model": "ease", "version": recommender.version, "arm": None}
+    assert rows_of(out, "results") == [
+        {"user_id": "003", "status": "sent", "reason": None, **served},
+        {"user_id": "no-one", "status": "ineligible", "reason": "unknown user", **served},
+        {
+            "user_id": "0009", "status": "ineligible", **served,
+            "reason": "no history to recommend from",
+        },
+        {
+            "user_id": "greedy", "status": "sent", **served,
+            "reason": "only 2 of 3: no other item may stand in this list",
+        },
+    ]  # fmt: skip
+    sent = rows_of(out, "send")
+    assert [(row["user_id"], row["name"], row["n"]) for row in sent] == [
+        ("003", "Ann", "1"),
+        ("greedy", "Io", "6"),
+    ]
+    assert (out / "rejected.csv").read_text() == (
+        "row,user_id,reason\n3,,no user id\n5,003,user is in an earlier row\n"
+    )
+    assert outcome.manifest.counts == Counts(6, 2, 4, sent=2, ineligible=2)
+    assert not outcome.done_before
+
+
+def test_a_list_may_be_too_short_to_send(tmp_path: Path, recommender: Recommender) -> None:
+    users = audience(tmp_path, "greedy", "001")
+    for least, statuses in ((2, ["sent", "sent"]), (3, ["ineligible", "sent"])):
+        out = tmp_path / str(least)
+        run_campaign(CampaignSpec(users, k=3, min_items=least), recommender, out)
+        results = rows_of(out, "results")
+        assert [row["status"] for row in results] == statuses
+        assert results[0]["reason"] == "only 2 of 3: no other item may stand in this list"
+        assert len(rows_of(out, "send")) == statuses.count("sent")
+
+
+def test_lists_are_those_of_the_recommender(tmp_path: Path, recommender: Recommender) -> None:
+    users = [*recommender.users.ids, "stranger"]
+    at = int(datetime(1970, 1, 20, tzinfo=UTC).timestamp()) * 1_000_000
+    for out, when in ((tmp_path / "a", None), (tmp_path / "b", at)):
+        spec = CampaignSpec(audience(tmp_path, *users), k=5, at=when)
+        run_campaign(spec, recommender, out)
+        sent = rows_of(out, "send")
+        assert [row["user_id"] for row in sent] == users
+        for row in sent:
+            alone = recommender.recommend(row["user_id"], k=5, at=when)
+            assert [line["item"] for line in row["items"]] == [line.item for line in alone.items]
+            assert [line["score"] for line in row["items"]] == pytest.approx(
+                [line.score for line in alone.items], rel=1e-5
+            )
+            assert [line["rank"] for line in row["items"]] == [1, 2, 3, 4, 5][: len(alone.items)]
+    reasons = {row["user_id"]: row["reason"] for row in rows_of(tmp_path / "a", "results")}
+    assert reasons["stranger"] == "popular items: unknown user"
+    assert reasons["0009"] == "popular items: no history"
+    assert tree(tmp_path / "a") != tree(tmp_path / "b")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("layout", ["nested", "flat"])
+def test_every_format_holds_the_same(
+    tmp_path: Path, recommender: Recommender, kind: str, layout: str
+) -> None:
+    users = audience(tmp_path, "003,=1+1", "007,007", "greedy,", header="user_id,note")
+    spec = CampaignSpec(users, k=20, format=kind, layout=layout)  # type: ignore[arg-type]
+    run_campaign(spec, recommender, out := tmp_path / "out")
+    results = rows_of(out, "results")
+    assert [(row["user_id"], row["status"]) for row in results] == [
+        ("003", "sent"),
+        ("007", "sent"),
+        ("greedy", "sent"),
+    ]
+    sent = rows_of(out, "send")
+    assert [row["note"] for row in sent] == ["=1+1", "007", ""]
+    for row in sent:
+        expected = [asdict(line) for line in recommender.recommend(row["user_id"], k=20).items]
+        if layout == "nested":
+            items = json.loads(row["items"]) if kind == "csv" else row["items"]
+        else:
+            cells = [[row[f"{n}_{i}"] for n in ("item", "title", "score")] for i in range(1, 21)]
+            items = [
+                {"rank": i, "item": item, "title": title, "score": float(score)}
+                for i, (item, title, score) in enumerate(cells, 1)
+                if item
+            ]
+        assert [{**line, "score": None} for line in items] == [
+            {**line, "score": None} for line in expected
+        ]
+        assert [line["score"] for line in items] == pytest.approx(
+            [line["score"] for line in expected], rel=1e-5
+        )
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_own_columns_pass_through_with_their_types(
+    tmp_path: Path, recommender: Recommender, kind: str
+) -> None:
+    born = datetime(1990, 1, 2, 3, 4, 5, tzinfo=UTC)
+    own = {"tags": ["ü", "b"], "born": born, "age": 7, "score": float("nan")}
+    pq.write_table(pa.Table.from_pylist([{"user_id": "003", **own}]), tmp_path / "a.parquet")
+    spec = CampaignSpec(tmp_path / "a.parquet", format=kind)  # type: ignore[arg-type]
+    run_campaign(spec, recommender, tmp_path / "out")
+    (row,) = rows_of(tmp_path / "out", "send")
+    assert list(row) == ["user_id", "tags", "born", "age", "score", "items"]
+    del row["user_id"], row["items"]
+    if kind == "parquet":
+        assert math.isnan(row.pop("score"))
+        assert row == {name: value for name, value in own.items() if name != "score"}
+    elif kind == "csv":
+        assert row == {
+            "tags": '["ü", "b"]', "born": "1990-01-02 03:04:05.000000Z", "age": "7", "score": "nan",
+        }  # fmt: skip
+    else:
+        assert row == {"tags": ["ü", "b"], "born": str(born), "age": 7, "score": None}
+
+
+@pytest.mark.parametrize(("size", "parts"), [(1, 5), (2, 3), (5, 1), (100, 1)])
+def test_parts_are_cut_by_count_and_say_the_same(
+    tmp_path: Path, recommender: Recommender, monkeypatch: pytest.MonkeyPatch, size: int, parts: int
+) -> None:
+    monkeypatch.setattr(readers, "BATCH", 3)
+    users = audience(tmp_path, "001", "002", "001", "x", "004", "002", "005")
+    spec = CampaignSpec(users, fallback="none", users_per_part=size)
+    outcome = run_campaign(spec, recommender, out := tmp_path / "out")
+    names = [f"part-{number:05d}.parquet" for number in range(parts)]
+    assert sorted(path.name for path in (out / "results").iterdir()) == names
+    assert sorted(path.name for path in (out / "send").iterdir()) == names
+    assert [row["user_id"] for row in rows_of(out, "results")] == ["001", "002", "x", "004", "005"]
+    assert [row["user_id"] for row in rows_of(out, "send")] == ["001", "002", "004", "005"]
+    assert outcome.manifest.counts == Counts(7, 2, 5, sent=4, ineligible=1)
+
+
+def test_the_manifest_tells_what_is_there(tmp_path: Path, recommender: Recommender) -> None:
+    users = audience(tmp_path, "001", "x", "001", "003")
+    run_campaign(CampaignSpec(users, k=4, users_per_part=2), recommender, out := tmp_path / "out")
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["models"] == [{"model": "ease", "version": recommender.version}]
+    assert manifest["audience"] == {
+        "file": "audience.csv", "sha256": sha256_of(users), "columns": [],
+    }  # fmt: skip
+    assert manifest["at"] == to_iso(recommender.reference_time or 0)
+    assert manifest["spec"]["k"] == 4
+    assert manifest["reasons"] == {"sent": {"popular items: unknown user": 1}}
+    assert manifest["counts"] == {
+        "input": 4, "rejected": 1, "audience": 3,
+        "sent": 3, "suppressed": 0, "ineligible": 0, "held_out": 0, "failed": 0,
+    }  # fmt: skip
+    parts = {part["path"]: part for part in [*manifest["parts"], manifest["rejected"]]}
+    assert {*parts, "manifest.json"} == {*tree(out)}
+    for path, part in parts.items():
+        assert part["sha256"] == sha256_of(out / path)
+        assert path == "rejected.csv" or part["count"] == len(read_part(out / path))
+
+
+def test_one_user_who_fails_does_not_cost_the_others(tmp_path: Path, moody: Recommender) -> None:
+    users = audience(tmp_path, "001", "cursed", "002", "x")
+    outcome = run_campaign(CampaignSpec(users), moody, out := tmp_path / "out")
+    failed = [row for row in rows_of(out, "results") if row["status"] == "failed"]
+    assert [(row["user_id"], row["reason"]) for row in failed] == [
+        ("cursed", "ValueError: item 5 makes me sad")
+    ]
+    assert [row["user_id"] for row in rows_of(out, "send")] == ["001", "002", "x"]
+    assert outcome.manifest.counts == Counts(4, 0, 4, sent=3, failed=1)
+
+
+def test_when_every_user_fails_nothing_is_written(tmp_path: Path, moody: Recommender) -> None:
+    users = audience(tmp_path, "cursed", "cursed")
+    with pytest.raises(RecsysError, match="not one user could be scored: ValueError: item 5"):
+        run_campaign(CampaignSpec(users), moody, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["audience.csv"]
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path, models: Path) -> None:
+    class Interrupted(EASE):
+        def _score(self, histories: Histories) -> FloatArray:
+            if len(histories) == 1:  # in the second part
+                raise KeyboardInterrupt
+            return super()._score(histories)
+
+    artifact = load_current(models)
+    histories = artifact.weighting.histories(artifact.interactions)
+    recommender = Recommender(replace(artifact, model=Interrupted().fit(histories)))
+    spec = CampaignSpec(audience(tmp_path, "001", "002", "003"), users_per_part=2)
+    with pytest.raises(KeyboardInterrupt):
+        run_campaign(spec, recommender, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["audience.csv"]
+
+
+def test_the_same_run_again_changes_nothing(tmp_path: Path, recommender: Recommender) -> None:
+    users = audience(tmp_path, "001", "x", "001", "003")
+    spec = CampaignSpec(users)
+    first = run_campaign(spec, recommender, out := tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in [out, *out.rglob("*")]}
+    again = run_campaign(spec, recommender, out)
+    assert again.done_before
+    assert again.manifest == first.manifest
+    assert {path: path.stat().st_mtime_ns for path in [out, *out.rglob("*")]} == before
+    run_campaign(spec, recommender, tmp_path / "other")
+    assert tree(tmp_path / "other") == tree(out)
+
+
+def test_a_folder_with_anything_else_is_refused(tmp_path: Path, recommender: Recommender) -> None:
+    users = audience(tmp_path, "001", "002")
+    spec, out = CampaignSpec(users), tmp_path / "deep" / "out"
+    out.mkdir(parents=True)
+    run_campaign(spec, recommender, out)  # an empty folder is as good as none
+    before = tree(out)
+
+    with pytest.raises(UsageError, match="holds another campaign"):
+        run_campaign(CampaignSpec(users, k=3), recommender, out)
+    audience(tmp_path, "001", "003")
+    with pytest.raises(UsageError, match="holds another campaign"):
+        run_campaign(spec, recommender, out)
+    audience(tmp_path, "001", "002")
+    assert tree(out) == before
+
+    (out / "send" / "part-00000.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UsageError, match=r"part-00000\.parquet is not as this campaign wrote it"):
+        run_campaign(spec, recommender, out)
+    (out / "manifest.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"manifest\.json is no manifest"):
+        run_campaign(spec, recommender, out)
+    (out / "manifest.json").unlink()
+    with pytest.raises(UsageError, match="not empty and holds no finished campaign"):
+        run_campaign(spec, recommender, out)
+    with pytest.raises(UsageError, match="is a file"):
+        run_campaign(spec, recommender, users)
+    assert sorted(path.name for path in out.parent.iterdir()) == ["out"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, recommender: Recommender) -> None:
+    users = audience(tmp_path, "001")
+    with pytest.raises(RecsysError, match=r"cannot write .*audience\.csv/out: Not a directory"):
+        run_campaign(CampaignSpec(users), recommender, users / "out")
+
+
+def test_nothing_is_left_when_the_audience_changes_meanwhile(
+    tmp_path: Path, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = audience(tmp_path, "001", "002")
+    read_once = Audience.batches
+
+    def grown(self: Audience) -> Any:
+        audience(tmp_path, "001", "002", "003")
+        return read_once(self)
+
+    monkeypatch.setattr(Audience, "batches", grown)
+    with pytest.raises(RecsysError, match="the counts do not add up, so nothing was written"):
+        run_campaign(CampaignSpec(users), recommender, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["audience.csv"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "column", "clashes"),
+    [("nested", "items", True), ("nested", "item_1", False), ("flat", "title_3", True),
+     ("flat", "title_4", False), ("flat", "items", False)],
+)  # fmt: skip
+def test_own_columns_may_not_be_called_like_ours(
+    tmp_path: Path, recommender: Recommender, layout: str, column: str, clashes: bool
+) -> None:
+    users = audience(tmp_path, "001,1", header=f"user_id,{column}")
+    spec = CampaignSpec(users, k=3, layout=layout)  # type: ignore[arg-type]
+    if clashes:
+        with pytest.raises(DataError, match=rf"column '{column}': the output has a column of this"):
+            run_campaign(spec, recommender, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    else:
+        run_campaign(spec, recommender, tmp_path / "out")
+        assert rows_of(tmp_path / "out", "send")[0][column] == "1"
+
+
+def test_a_preview_counts_like_the_run_and_writes_nothing(
+    tmp_path: Path, recommender: Recommender
+) -> None:
+    users = audience(tmp_path, "001", "x", "001", "003", "004")
+    spec = CampaignSpec(users, users_per_part=2)
+    preview = preview_campaign(spec, recommender, tmp_path / "out", first=3)
+    assert [path.name for path in tmp_path.iterdir()] == ["audience.csv"]
+    assert [decision.user for decision in preview.first] == ["001", "x", "003"]
+    assert preview.first[0].items == recommender.recommend("001").items
+    manifest = run_campaign(spec, recommender, tmp_path / "out").manifest
+    assert (preview.counts, preview.reasons) == (manifest.counts, manifest.reasons)
+    with pytest.raises(UsageError, match="holds another campaign"):
+        preview_campaign(CampaignSpec(users, k=3), recommender, tmp_path / "out")
+
+
+_ids = st.sampled_from(["", "  ", "001", "002", "003", "1", "greedy", "cursed", "0009", "Ünknown"])
+
+
+@given(users=st.lists(_ids, min_size=1, max_size=30), size=st.integers(1, 9), data=st.data())
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_each_user_has_one_row_and_counts_add_up(
+    tmp_path_factory: pytest.TempPathFactory,
+    moody: Recommender,
+    users: list[str],
+    size: int,
+    data: st.DataObject,
+) -> None:
+    distinct = list(dict.fromkeys(user for user in users if user.strip()))
+    if not set(distinct) - {"cursed"}:
+        return
+    folder = tmp_path_factory.mktemp("random")
+    path = audience(
+        folder, *(f'"{user}",{row}' for row, user in enumerate(users)), header="user_id,row"
+    )
+    fallback = data.draw(st.sampled_from(["popular", "none"]))
+    spec = CampaignSpec(path, k=4, fallback=fallback, min_items=data.draw(st.integers(1, 4)),
+                        users_per_part=size)  # fmt: skip
+    try:
+        counts = run_campaign(spec, moody, out := folder / "out").manifest.counts
+    except RecsysError as error:
+        assert "not one user could be scored" in str(error)  # noqa: PT017
+        return
+    results, sent = rows_of(out, "results"), rows_of(out, "send")
+    assert [row["user_id"] for row in results] == distinct
+    statuses = Counter(row["status"] for row in results)
+    assert all(row["reason"] for row in results if row["status"] != "sent")
+    assert {row["user_id"]: int(row["row"]) for row in sent} == {
+        row["user_id"]: users.index(row["user_id"]) for row in results if row["status"] == "sent"
+    }
+    assert statuses["failed"] == ("cursed" in distinct)
+    with (out / "rejected.csv").open(newline="") as stream:
+        rejected = list(csv.DictReader(stream))
+    assert len(rejected) + len(distinct) == len(users)
+    assert all(users[int(row["row"]) - 2].strip() == row["user_id"] for row in rejected)
+    assert counts == Counts(
+        len(users),
+        len(rejected),
+        len(distinct),
+        **{status: statuses[status] for status in statuses},
+    )
