@@ -85,7 +85,7 @@ def write_tensors(path: Path, tensors: Tensors) -> None:
     from safetensors.numpy import save_file
 
     with written_aside(path) as aside:
-        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, aside)
+        save_file({name: np.asarray(array, order="C") for name, array in tensors.items()}, aside)
 
 
 _DTYPES: dict[str, type[np.generic]] = {

@@ -85,8 +85,9 @@ def dataset_from_flags(flags: Mapping[str, Any]) -> Dataset:
     dataset = load_dataset(source, spec_from_flags(source, flags))
     report = dataset.report
     if report is not None and report.bad_rows:
+        rows = "bad row" if report.bad_rows == 1 else "bad rows"
         click.echo(
-            f"{report.bad_rows:,} bad rows left out, listed in {report.bad_rows_file}", err=True
+            f"{report.bad_rows:,} {rows} left out, listed in {report.bad_rows_file}", err=True
         )
     return dataset
 

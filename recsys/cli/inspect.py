@@ -78,7 +78,8 @@ def _read(report: ReadReport, summary: Summary) -> Iterator[str]:
         yield f"  {', '.join(read)}"
     yield f"  {report.rows:>13,}  rows of events"
     if report.bad_rows:
-        yield f"  {-report.bad_rows:>13,}  bad rows, listed in {report.bad_rows_file}"
+        rows = "bad row" if report.bad_rows == 1 else "bad rows"
+        yield f"  {-report.bad_rows:>13,}  {rows}, listed in {report.bad_rows_file}"
     for step in report.steps:
         with_them = [
             f"{count:,} {name if count != 1 else name[:-1]}"
@@ -165,4 +166,5 @@ def _items(dataset: Dataset, summary: Summary) -> Iterator[str]:
         yield f"  further columns: {', '.join(known.attributes)}"
     unused = report.listed_items - report.described_items
     if unused:
-        yield f"  {unused:>13,}  more are listed there, without interactions"
+        are = "is" if unused == 1 else "are"
+        yield f"  {unused:>13,}  more {are} listed there, without interactions"

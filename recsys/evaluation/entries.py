@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,9 @@ from recsys.interactions.dataset import Dataset
 from recsys.interactions.weighting import Weighting
 from recsys.models.registry import make_model, model_class
 from recsys.settings import parsed, read_toml, validated
+
+TUNED = Path(__file__).parents[1] / "settings"
+"""Where tuned settings are kept: DATASET.toml with a table a model."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,9 @@ def tuned_settings(dataset: Dataset) -> dict[str, Any]:
     UsageError
         There are none.
     """
-    folder = files("recsys") / "settings"
-    for name in (dataset.name, dataset.fingerprint):
-        file = folder / f"{name}.toml"
-        if "/" not in name and file.is_file():
-            return read_toml(Path(str(file)))
+    for file in TUNED.glob("*.toml"):
+        if file.stem in {dataset.name, dataset.fingerprint}:
+            return read_toml(file)
     raise UsageError(
         f"--settings tuned: there are none for the data set {dataset.name!r}; `recsys tune` makes "
         "them"

@@ -62,8 +62,10 @@ def _interactions(path: Path) -> Interactions:
     shape = _whole(path, "shape", arrays["shape"])
     indptr = _whole(path, "indptr", arrays["indptr"])
     indices = _whole(path, "indices", arrays["indices"])
-    if shape.shape != (2,) or (shape < 1).any():
-        raise DataError("is no shape of a matrix", file=path, column="shape", value=shape.tolist())
+    if shape.shape != (2,) or not ((shape > 0) & (shape < 2**31)).all():
+        raise DataError(
+            "no shape of a matrix", file=path, column="shape", value=shape.tolist(), hint=_SAVE
+        )
     n_users, n_items = (int(size) for size in shape)
     if (
         len(indptr) != n_users + 1
@@ -79,14 +81,14 @@ def _interactions(path: Path) -> Interactions:
         )
     users = np.repeat(np.arange(n_users), np.diff(indptr))
     outside = (indices < 0) | (indices >= n_items)
-    problem = f"is no column of a matrix with {n_items:,}"
+    problem = f"no column of a matrix with {n_items:,}"
     _refuse(indices, outside, problem, path=path, name="indices", users=users)
     data = arrays["data"]
     if data.shape != indices.shape or data.dtype.kind not in "biuf":
-        raise DataError("are not one number an entry", file=path, column="data", hint=_SAVE)
+        raise DataError("not one number an entry", file=path, column="data", hint=_SAVE)
     data = data.astype(np.float64)
     no_weight = ~np.isfinite(data) | (data < 0)
-    _refuse(data, no_weight, "is no weight", path=path, name="data", users=users)
+    _refuse(data, no_weight, "no weight", path=path, name="data", users=users)
     present = data > 0
     if not present.any():
         raise DataError("holds no interaction", file=path, hint=_SAVE)
@@ -102,7 +104,7 @@ def _interactions(path: Path) -> Interactions:
 
 def _members(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             absent = [name for name in (*_MEMBERS, "format") if name not in archive.files]
             if absent:
                 raise DataError(
@@ -126,10 +128,12 @@ def _members(path: Path) -> dict[str, npt.NDArray[Any]]:
 def _whole(path: Path, name: str, array: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Return an array of whole numbers as int64."""
     if array.dtype.kind not in "iuf" or array.ndim != 1:
-        raise DataError(f"are of type {array.dtype}", file=path, column=name, hint=_SAVE)
+        raise DataError(
+            f"of type {array.dtype.str.lstrip('<>|=')}", file=path, column=name, hint=_SAVE
+        )
     if array.dtype.kind == "f":
         bad = ~np.isfinite(array) | (array != np.floor(array)) | (np.abs(array) > 2**53)
-        _refuse(array, bad, "is no whole number", path=path, name=name)
+        _refuse(array, bad, "not a whole number", path=path, name=name)
     return array.astype(np.int64)
 
 
@@ -147,7 +151,7 @@ def _refuse(
         return
     entry = int(np.argmax(bad))
     of_user = "" if users is None else f" (user {users[entry]})"
-    more = f"; {int(bad.sum()):,} entries are so" if bad.sum() > 1 else ""
+    more = f", one of {bad.sum():,}" if bad.sum() > 1 else ""
     raise DataError(
         f"{problem}, at entry {entry}{of_user}{more}",
         file=path,

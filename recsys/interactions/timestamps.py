@@ -20,7 +20,7 @@ _PER_UNIT = (1_000_000.0, 1_000.0, 1.0, 0.001)
 _UNIT_NAMES = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 
 _UNIX = r"^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$"
-_ISO = r"^\d{4}-\d{1,2}"
+_ISO = r"^\d{4}(-\d{1,2}|\d{4}T)"
 _ZONED = r"\d:?\d{2}.*([+-]\d{2}(:?\d{2})?|[zZ])$"
 
 _NO_DATE = "not a date; write 2011-02-01, 2011-02-01 10:00:00 or unix seconds"
@@ -43,7 +43,8 @@ def parse_times(column: Any, place: str, name: str) -> Numbers:
     if types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
     if is_text(kind):
-        column = pc.if_else(pc.equal(column, ""), None, column.cast(pa.string()))
+        column = column.cast(pa.string())
+        column = pc.if_else(pc.equal(column, ""), None, column)
     missing = np.asarray(column.is_null().to_numpy(), np.bool_)
     flaws: list[Flaw] = []
     if types.is_timestamp(kind) or types.is_date(kind):

@@ -6,10 +6,11 @@ the items are frozen and the user's factor is solved under the loss that the mod
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
@@ -30,21 +31,31 @@ _NEGATIVES = 256  # items drawn once a fit, against which BPR and LMF fold in
 _ROWS = 32  # folded in at once, so that rows × items × negatives stays small
 
 
-@contextmanager
-def _fitting(title: str, iterations: int | None) -> Iterator[Callable[..., None]]:
-    """Give implicit one BLAS thread, as it asks for, and yield the callback that it reports to."""
-    with threadpool_limits(1, user_api="blas"), progress(title, iterations) as bar:
-        yield lambda *_: bar.advance()
+def _trained(
+    solver: Callable[..., Any], config: Any, train: Histories, options: RunOptions
+) -> FloatArray:
+    """Fit one of implicit's factorisations, whose arguments our configs name alike.
+
+    Returns
+    -------
+    The item factors, with whatever columns the solver keeps biases in.
+    """
+    settings = dataclasses.asdict(config)
+    settings.pop("fold_in_steps", None)
+    state = int(np.random.default_rng(options.seed).integers(2**31))
+    # implicit runs its own threads and asks for one BLAS thread beside them
+    with threadpool_limits(1, user_api="blas"), progress("fit", config.iterations) as bar:
+        fitted = solver(**settings, random_state=state)
+        matrix = _for_implicit(train.matrix)
+        fitted.fit(matrix, show_progress=False, callback=lambda *_: bar.advance())
+    factors: FloatArray = fitted.item_factors
+    return factors
 
 
 def _for_implicit(matrix: Matrix) -> sp.csr_matrix[np.float32]:
     """Return a copy that implicit takes and may write to."""
     arrays = (matrix.data, matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32))
     return sp.csr_matrix(arrays, shape=matrix.shape, copy=True)
-
-
-def _random_state(options: RunOptions) -> int:
-    return int(np.random.default_rng(options.seed).integers(2**31))
 
 
 @dataclass(frozen=True)
@@ -88,19 +99,9 @@ class ALS(Model[ALSConfig]):
         validation: HeldOut | None,  # noqa: ARG002
         options: RunOptions,
     ) -> None:
-        config = self.config
-        with _fitting(self.name, config.iterations) as report:
-            from implicit.cpu.als import AlternatingLeastSquares
+        from implicit.cpu.als import AlternatingLeastSquares
 
-            solver = AlternatingLeastSquares(
-                factors=config.factors,
-                regularization=config.regularization,
-                alpha=config.alpha,
-                iterations=config.iterations,
-                random_state=_random_state(options),
-            )
-            solver.fit(_for_implicit(train.matrix), show_progress=False, callback=report)
-        self._set_items(solver.item_factors)
+        self._set_items(_trained(AlternatingLeastSquares, self.config, train, options))
 
     def _set_items(self, factors: FloatArray) -> None:
         self._items = factors  # Y, (n_items, factors)
@@ -120,15 +121,27 @@ class ALS(Model[ALSConfig]):
         self._set_items(tensors["items"])
 
 
-ConfigT = TypeVar("ConfigT")
+@dataclass(frozen=True)
+class FoldInConfig:
+    """What `BPR` and `LMF` have in common.
+
+    Attributes
+    ----------
+    fold_in_steps
+        Gradient steps from nothing to a history's factor; fewer keep it closer to nothing.
+    """
+
+    fold_in_steps: Count = 10
 
 
-class _FoldedIn(Model[ConfigT]):
+FoldInConfigT = TypeVar("FoldInConfigT", bound=FoldInConfig)
+
+
+class _FoldedIn(Model[FoldInConfigT]):
     """Scores = w·y_i + b_i, with w found by steps down the model's own loss.
 
-    The loss of one history is convex in w, so there is one minimum to go to. Items that a history
-    does not hold enter by a sample drawn once a fit, the same for all: no row's result depends on
-    its batch.
+    Items that a history does not hold enter by a sample drawn once a fit, the same for all: no
+    row's result depends on its batch.
     """
 
     _items: FloatArray  # Y, (n_items, factors)
@@ -147,12 +160,10 @@ class _FoldedIn(Model[ConfigT]):
         with fold_in.blas().limit(limits=1):
             for start, batch in histories.batches(_ROWS):
                 gradient, curvature = self._loss(batch.matrix)
-                users = fold_in.descend(gradient, curvature, self._items.shape[1], self._steps())
+                factors, steps = self._items.shape[1], self.config.fold_in_steps
+                users = fold_in.descend(gradient, curvature, factors, steps)
                 scores[start : start + len(batch)] = users @ self._items.T + self._biases
         return scores
-
-    @abstractmethod
-    def _steps(self) -> int: ...
 
     @abstractmethod
     def _loss(self, matrix: Matrix) -> tuple[fold_in.Gradient, fold_in.Doubles]: ...
@@ -168,8 +179,8 @@ class _FoldedIn(Model[ConfigT]):
 
 
 @dataclass(frozen=True)
-class BPRConfig:
-    """Settings of `BPR`.
+class BPRConfig(FoldInConfig):
+    """Settings of `BPR`, with those of `FoldInConfig`.
 
     Attributes
     ----------
@@ -179,15 +190,12 @@ class BPRConfig:
         Step of the stochastic descent, and its passes over the entries.
     regularization
         λ, the penalty on every squared factor, a sampled pair.
-    fold_in_steps
-        Gradient steps from nothing to a history's factor.
     """
 
-    factors: Count = 64
-    learning_rate: Positive = 0.05
+    factors: Count = 128
+    learning_rate: Positive = 0.02
     regularization: Positive = 0.01
     iterations: Count = 100
-    fold_in_steps: Count = 30
 
 
 class BPR(_FoldedIn[BPRConfig]):
@@ -207,24 +215,12 @@ class BPR(_FoldedIn[BPRConfig]):
         validation: HeldOut | None,  # noqa: ARG002
         options: RunOptions,
     ) -> None:
-        config = self.config
-        with _fitting(self.name, config.iterations) as report:
-            from implicit.cpu.bpr import BayesianPersonalizedRanking
+        from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-            solver = BayesianPersonalizedRanking(
-                factors=config.factors,
-                learning_rate=config.learning_rate,
-                regularization=config.regularization,
-                iterations=config.iterations,
-                num_threads=1,  # more write to the same factors, and a seed no longer repeats
-                random_state=_random_state(options),
-            )
-            solver.fit(_for_implicit(train.matrix), show_progress=False, callback=report)
-        factors = solver.item_factors  # (n_items, factors + 1), the bias last
+        # with more threads, which write to the same factors, a seed would not repeat
+        solver = partial(BayesianPersonalizedRanking, num_threads=1)
+        factors = _trained(solver, self.config, train, options)  # (n_items, factors + 1)
         self._set_items(train, factors[:, :-1], factors[:, -1], options)
-
-    def _steps(self) -> int:
-        return self.config.fold_in_steps
 
     def _loss(self, matrix: Matrix) -> tuple[fold_in.Gradient, fold_in.Doubles]:
         return fold_in.pairwise_loss(
@@ -233,8 +229,8 @@ class BPR(_FoldedIn[BPRConfig]):
 
 
 @dataclass(frozen=True)
-class LMFConfig:
-    """Settings of `LMF`.
+class LMFConfig(FoldInConfig):
+    """Settings of `LMF`, with those of `FoldInConfig`.
 
     Attributes
     ----------
@@ -246,13 +242,11 @@ class LMFConfig:
         λ, the penalty on every squared factor.
     neg_prop
         Drawn items for each held one. The library draws at most `factors + 2` a user.
-    fold_in_steps
-        Gradient steps from nothing to a history's factor.
     """
 
-    factors: Count = 32
+    factors: Count = 64
     learning_rate: Positive = 1.0
-    regularization: Positive = 0.6
+    regularization: Positive = 2.0
     iterations: Count = 30
     neg_prop: Count = 30
     fold_in_steps: Count = 30
@@ -262,11 +256,9 @@ class LMF(_FoldedIn[LMFConfig]):
     """Logistic matrix factorisation (Johnson 2014): the probability that a user takes an item.
 
     With s_i = w·y_i + a + b_i, j drawn by popularity and m = min(neg_prop · n, factors + 2) for
-    a history of n items,
+    a history of n items, a being its own bias,
 
         loss = −Σ_i x_i ln σ(s_i) − m E_j[ln(1 − σ(s_j))] + λ/2 (‖w‖² + a²)
-
-    The history's own bias a is solved with w, and left out of the scores.
     """
 
     name = "lmf"
@@ -278,25 +270,13 @@ class LMF(_FoldedIn[LMFConfig]):
         validation: HeldOut | None,  # noqa: ARG002
         options: RunOptions,
     ) -> None:
-        config = self.config
-        with _fitting(self.name, config.iterations) as report:
-            from implicit.cpu.lmf import LogisticMatrixFactorization
+        from implicit.cpu.lmf import LogisticMatrixFactorization
 
-            solver = LogisticMatrixFactorization(
-                factors=config.factors,
-                learning_rate=config.learning_rate,
-                regularization=config.regularization,
-                iterations=config.iterations,
-                neg_prop=config.neg_prop,
-                num_threads=1,  # more share one state, and a seed no longer repeats
-                random_state=_random_state(options),
-            )
-            solver.fit(_for_implicit(train.matrix), show_progress=False, callback=report)
-        factors = solver.item_factors  # (n_items, factors + 2): bias, then 1 for the user's bias
+        # with more threads, which draw from generators of their own, a seed would not repeat
+        solver = partial(LogisticMatrixFactorization, num_threads=1)
+        factors = _trained(solver, self.config, train, options)  # (n_items, factors + 2)
+        # the last two are an item's bias and the 1 that a user's bias meets
         self._set_items(train, np.delete(factors, -2, axis=1), factors[:, -2], options)
-
-    def _steps(self) -> int:
-        return self.config.fold_in_steps
 
     def _loss(self, matrix: Matrix) -> tuple[fold_in.Gradient, fold_in.Doubles]:
         config = self.config
@@ -323,7 +303,7 @@ class ItemKNNConfig:
     """
 
     similarity: Literal["cosine", "tfidf", "bm25"] = "bm25"
-    neighbours: Count = 100
+    neighbours: Count = 50
 
 
 class ItemKNN(Model[ItemKNNConfig]):
@@ -341,21 +321,21 @@ class ItemKNN(Model[ItemKNNConfig]):
         validation: HeldOut | None,  # noqa: ARG002
         options: RunOptions,  # noqa: ARG002
     ) -> None:
-        with _fitting(self.name, None), np.errstate(invalid="ignore"):
-            from implicit import nearest_neighbours
+        from implicit import nearest_neighbours as library
 
-            weighting: dict[str, Callable[[Any], Any]] = {
-                "cosine": nearest_neighbours.normalize,
-                "tfidf": lambda x: nearest_neighbours.normalize(nearest_neighbours.tfidf_weight(x)),
-                "bm25": lambda x: nearest_neighbours.bm25_weight(x, K1=1.2, B=0.75),
-            }
+        weighting: dict[str, Callable[[Any], Any]] = {
+            "cosine": library.normalize,
+            "tfidf": lambda items: library.normalize(library.tfidf_weight(items)),
+            "bm25": lambda items: library.bm25_weight(items, K1=1.2, B=0.75),
+        }
+        solver = library.ItemItemRecommender(K=self.config.neighbours)
+        with np.errstate(invalid="ignore"):
             weighted = weighting[self.config.similarity](_for_implicit(train.matrix).T)
-            solver = nearest_neighbours.ItemItemRecommender(K=self.config.neighbours)
-            solver.fit(weighted.T.tocsr(), show_progress=False)
-        found = solver.similarity
-        # TF-IDF gives 0 to a user who has every item, and 0/0 to an item that only they have
-        data = np.nan_to_num(found.data.astype(np.float32))
-        self._similarity: Matrix = sp.csr_array((data, found.indices, found.indptr), found.shape)
+        # TF-IDF weighs a user of all items but one as 0: what only they have has no direction
+        weighted.data = np.nan_to_num(weighted.data)
+        solver.fit(weighted.T.tocsr(), show_progress=False)
+        found = solver.similarity.astype(np.float32)
+        self._similarity: Matrix = sp.csr_array(found)
 
     def _score(self, histories: Histories) -> FloatArray:
         scores: FloatArray = (histories.matrix @ self._similarity).toarray()

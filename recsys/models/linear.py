@@ -18,6 +18,7 @@ from recsys.errors import TrainingError
 from recsys.files import Tensors
 from recsys.interactions.tables import FloatArray, HeldOut, Histories, Matrix
 from recsys.models.base import Model, RunOptions
+from recsys.progress import progress
 
 Doubles = npt.NDArray[np.float64]
 Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -221,9 +222,8 @@ def _rows_scaled(matrix: Matrix, power: float) -> Matrix:
 
 def _dropout_penalty(matrix: Matrix, l2: float, dropout: float) -> Doubles:
     """Return the diagonal λ + p / (1 − p) · diag G, (n_items,)."""
-    diagonal = np.bincount(matrix.indices, matrix.data**2.0, minlength=matrix.shape[1])
-    penalty: Doubles = l2 + dropout / (1 - dropout) * diagonal
-    return penalty
+    diagonal = np.bincount(matrix.indices, matrix.data**2, minlength=matrix.shape[1])
+    return np.asarray(l2 + dropout / (1 - dropout) * diagonal, np.float64)
 
 
 def diagonal_free(
@@ -252,10 +252,15 @@ def diagonal_free(
         The array does not fit into memory, or float32 was not exact enough.
     """
     _check_memory(matrix.shape[1])
-    inverse = _gram(matrix)
-    inverse[np.diag_indices_from(inverse)] += penalty.astype(np.float32)
-    _invert(inverse)
-    _check_inverse(inverse, matrix, penalty, seed)
+    with progress("item-item matrix", 4) as bar:
+        inverse = _gram(matrix)
+        inverse[np.diag_indices_from(inverse)] += penalty.astype(np.float32)
+        bar.advance(note="Cholesky factors")
+        _factorise(inverse)
+        bar.advance(note="inverse")
+        _invert(inverse)
+        bar.advance(note="check")
+        _check_inverse(inverse, matrix, penalty, seed)
     columns: Doubles = -1 / np.diagonal(inverse).astype(np.float64)
     if popularity is not None:
         columns /= popularity
@@ -269,8 +274,8 @@ def _check_memory(n_items: int) -> None:
     needed, available = 4 * n_items * n_items, _available_memory()
     if available is not None and needed > available:
         raise TrainingError(
-            f"an item-item matrix of {n_items:,} items needs {needed / 1e9:.1f} GB of memory, "
-            f"{available / 1e9:.1f} GB are free; keep fewer items (raise min_item_users)"
+            f"an item-item matrix of {n_items:,} items needs {needed / 1e9:,.1f} GB of memory, "
+            f"{available / 1e9:,.1f} GB are free; keep fewer items (raise min_item_users)"
         )
 
 
@@ -298,15 +303,18 @@ def _gram(matrix: Matrix) -> FloatArray:
     return gram
 
 
-def _invert(matrix: FloatArray) -> None:
-    """Invert a symmetric positive definite C-ordered matrix in place, by Cholesky factors."""
-    columns = matrix.T  # LAPACK wants Fortran order; the matrix is its own transpose
-    _, failed = lapack.spotrf(columns, lower=1, clean=0, overwrite_a=1)
-    if not failed:
-        _, failed = lapack.spotri(columns, lower=1, overwrite_c=1)
+def _factorise(matrix: FloatArray) -> None:
+    """Put the Cholesky factor of a symmetric C-ordered matrix into its upper triangle, in place."""
+    # LAPACK wants Fortran order; the matrix is its own transpose, its upper triangle LAPACK's lower
+    _, failed = lapack.spotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
     if failed:
         raise TrainingError("the Gram matrix is not positive definite in float32; raise l2")
-    for start in range(0, len(matrix), _BLOCK):  # LAPACK fills one triangle: mirror it
+
+
+def _invert(matrix: FloatArray) -> None:
+    """Turn what `_factorise` left into the whole inverse, in place."""
+    lapack.spotri(matrix.T, lower=1, overwrite_c=1)  # fails on a zero pivot, never left by spotrf
+    for start in range(0, len(matrix), _BLOCK):  # mirror the triangle
         end = min(start + _BLOCK, len(matrix))
         corner = matrix[start:end, start:end]
         corner[:] = np.triu(corner) + np.triu(corner, 1).T

@@ -95,14 +95,17 @@ def train(
             while run.epoch < config.epochs and run.stale < config.patience:
                 loss = _train_epoch(run, histories, config, bar)
                 if not math.isfinite(loss):
-                    raise TrainingError(_diverged(run.epoch + 1, loss, config))
+                    raise TrainingError(
+                        f"the loss of epoch {run.epoch + 1} is {loss}; "
+                        f"try a lower learning_rate (it is {config.learning_rate:g})"
+                    )
                 run.record(loss, None if validation is None else validate(network, validation))
                 if checkpoints is not None:
                     checkpoints.save(run)
         except KeyboardInterrupt:
             if run.best_epoch == 0:
                 raise
-            logger.warning("interrupted: keeping the weights of epoch %d", run.best_epoch)
+            logger.warning("interrupted: going on with the weights of epoch %d", run.best_epoch)
     network.load_state_dict(run.best)
     return run
 
@@ -120,10 +123,3 @@ def _train_epoch(run: Run, histories: DeviceHistories, config: TrainingConfig, b
         total += loss.detach() * len(batch)
         bar.advance(note=note)
     return total.item() / len(histories)
-
-
-def _diverged(epoch: int, loss: float, config: TrainingConfig) -> str:
-    return (
-        f"the loss of epoch {epoch} is {loss}; "
-        f"try a learning_rate below {config.learning_rate:g}, or a smaller network"
-    )

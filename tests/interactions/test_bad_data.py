@@ -270,9 +270,7 @@ def test_the_first_few_bad_rows_are_shown_and_all_counted(shop: Path) -> None:
 
 
 def test_a_naive_time_among_zones_is_bad_since_its_zone_is_unknown(shop: Path) -> None:
-    rows = (
-        "a,x,2011-01-01T10:00:00+01:00,1\nb,y,2011-01-01T10:00:00,2\nb,z,2011-01-01 10:00:00 UTC,1\n"
-    )
+    rows = "a,x,2011-01-01T10:00:00+01:00,1\nb,y,2011-01-01T10:00:00,2\nb,z,2011-01-01 10:00:00 UTC,1\n"
     with pytest.raises(DataError) as raised:
         load(shop, "events.csv", HEADER + rows)
     assert str(raised.value) == (
@@ -307,7 +305,11 @@ def test_latin_1_bytes_name_their_row_and_the_way_out(shop: Path) -> None:
         "shop/events.csv: row 4, column 'user_id' is b'caf\\xe9': not UTF-8 text; "
         f"try --encoding latin-1; {SKIP_HINT}"
     )
-    assert load(shop, "events.csv", content, encoding="latin-1").users.ids == ["a", "b", "caf\u00e9"]
+    assert load(shop, "events.csv", content, encoding="latin-1").users.ids == [
+        "a",
+        "b",
+        "caf\u00e9",
+    ]
 
 
 def test_bytes_that_no_column_needs_do_no_harm(shop: Path) -> None:
@@ -344,8 +346,7 @@ def test_parquet_rows_count_from_1(shop: Path) -> None:
         load(shop, "events.parquet", content)
     no_id = "a fraction or a number too large to be exact, so not an id"
     assert str(raised.value).splitlines() == [
-        "shop/events.parquet: row 2, column 'user_id': missing; "
-        f"{SKIP_HINT} (5 bad rows in all)",
+        f"shop/events.parquet: row 2, column 'user_id': missing; {SKIP_HINT} (5 bad rows in all)",
         f"  also row 3, column 'user_id' is 2.5: {no_id}",
         f"  also row 4, column 'user_id' is 1e+17: {no_id}",
         "  also row 5, column 'item_id' is ' ': empty",
@@ -400,7 +401,9 @@ def test_a_folder_without_events_and_one_with_too_many(shop: Path) -> None:
     (shop / "events.tsv").touch()
     with pytest.raises(DataError, match=r"^shop: holds events.csv and events.tsv; .*--events$"):
         load_dataset(shop)
-    with pytest.raises(DataError, match=r"^no-shop: there is no such folder or file; check --data$"):
+    with pytest.raises(
+        DataError, match=r"^no-shop: there is no such folder or file; check --data$"
+    ):
         load_dataset("no-shop")
 
 

@@ -7,7 +7,6 @@ from abc import abstractmethod
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, TypeVar
 
-import numpy as np
 import torch
 from pydantic import Field
 
@@ -123,8 +122,8 @@ class NeuralModel(Model[ConfigT]):
 
     def _restore(self, n_items: int, tensors: Tensors) -> None:
         network = self._build(n_items)
-        # copied: the arrays may be read-only, which torch's tensors cannot be
-        network.load_state_dict({name: torch.tensor(np.array(a)) for name, a in tensors.items()})
+        # torch.tensor copies: the arrays may be read-only, which tensors cannot be
+        network.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})
         self._network = network
 
     @property

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from recsys.interactions.tables import Histories
+from recsys.training.batches import DeviceHistories
+from recsys.training.losses import gaussian_kl, multinomial_loss
+from recsys.training.schedules import ramp
+
+
+def test_multinomial_loss_and_its_gradient_equal_the_dense_formula() -> None:
+    generator = np.random.default_rng(0)
+    X = np.where(generator.random((7, 11)) < 0.4, generator.uniform(0.1, 1, (7, 11)), 0)
+    X[3] = 0  # an empty history explains itself
+    batch = DeviceHistories(
+        Histories(sp.csr_array(X.astype(np.float32))), torch.device("cpu")
+    ).all()
+    logits = torch.tensor(generator.normal(size=(7, 11)) * 5, dtype=torch.float32)
+    sparse_logits, dense_logits = (logits.clone().requires_grad_() for _ in range(2))
+
+    loss = multinomial_loss(sparse_logits, batch)
+    target = torch.tensor(X, dtype=torch.float32)
+    expected = -(target * dense_logits.log_softmax(1)).sum(1).mean()
+    torch.testing.assert_close(loss, expected)
+
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(sparse_logits.grad, dense_logits.grad)
+
+
+def test_multinomial_loss_survives_large_logits(shop: Histories) -> None:
+    batch = DeviceHistories(shop, torch.device("cpu")).all()
+    logits = torch.full((len(shop), 30), 1e4)
+    per_history = shop.matrix.sum(axis=1) * np.log(30)
+    assert multinomial_loss(logits, batch).item() == pytest.approx(per_history.mean(), rel=1e-3)
+
+
+def test_gaussian_kl_equals_torch_distributions() -> None:
+    generator = torch.Generator().manual_seed(1)
+    mean, log_variance = torch.randn(2, 6, 4, generator=generator)
+    normal = torch.distributions.Normal(mean, (log_variance / 2).exp())
+    standard = torch.distributions.Normal(torch.zeros(6, 4), torch.ones(6, 4))
+    expected = torch.distributions.kl_divergence(normal, standard).sum(1).mean()
+    torch.testing.assert_close(gaussian_kl(mean, log_variance), expected)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "length", "value"),
+    [(0, 20, 0), (5, 20, 0.05), (20, 20, 0.2), (90, 20, 0.2), (0, 0, 0.2)],
+)
+def test_ramp(epoch: float, length: float, value: float) -> None:
+    assert ramp(epoch, length, 0.2) == pytest.approx(value)
