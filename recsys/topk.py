@@ -95,15 +95,14 @@ def _top_k(
 def _block_maxima(scores: npt.NDArray[np.float32], n_blocks: int) -> npt.NDArray[np.float32]:
     """Deal each row's items into `n_blocks` blocks and return the blocks' maxima, (b, n_blocks).
 
-    A row that is hardly longer than that is returned as it is: every item its own block.
+    Items left over from dealing evenly are in no block. A row that is hardly longer than
+    `n_blocks` is returned as it is: every item its own block.
     """
     b, n_items = scores.shape
     if n_items < 2 * n_blocks:
         return scores
     whole = n_items - n_items % n_blocks
     maxima: npt.NDArray[np.float32] = scores[:, :whole].reshape(b, -1, n_blocks).max(axis=1)
-    rest = scores[:, whole:]
-    np.maximum(maxima[:, : rest.shape[1]], rest, out=maxima[:, : rest.shape[1]])
     return maxima
 
 

@@ -24,7 +24,7 @@ _QUICK = {"epochs": 12, "batch_size": 30, "learning_rate": 0.01}
 SMALL: dict[str, dict[str, Any]] = {
     "pure-svd": {"factors": 8},
     "als": {"factors": 8, "iterations": 3},
-    "bpr": {"factors": 8, "iterations": 5},
+    "bpr": {"factors": 8, "iterations": 30, "learning_rate": 0.05},
     "lmf": {"factors": 8, "iterations": 5},
     "autoencoder": {**_QUICK, "hidden": [16]},
     "mult-dae": {**_QUICK, "hidden": [16]},

@@ -133,6 +133,13 @@ def _read_by(read: Callable[[str], Any]) -> Callable[..., Any]:
     metavar="OUT",
     help="Write the results to this file.",
 )
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OUT.html",
+    help="Write a page with tables and plots to this file.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the interrupted evaluation into OUT.")
 def evaluate(
     *,
@@ -144,10 +151,11 @@ def evaluate(
     ks: tuple[int, ...],
     seed: int,
     out: Path | None,
+    page: Path | None,
     resume: bool,
     **flags: Any,
 ) -> None:
-    """Compare models on held-out data: metrics with intervals, a table, and JSON."""
+    """Compare models on held-out data: metrics with intervals, a table, JSON and a page."""
     asked = {name: flags.pop(name) for name in _ASKED}
     asked = {name: value for name, value in asked.items() if value is not None}
     _check(protocol, asked)
@@ -170,6 +178,11 @@ def evaluate(
     report = run(dataset, plan, parts=parts, tell=lambda line: click.echo(line, err=True))
     if out is not None:
         write_json(out, report)
+    if page is not None:
+        from recsys.evaluation.report import report_page
+        from recsys.report import write_page
+
+        write_page(page, report_page(report))
     print_table(report)
     failures = sum("error" in result for result in report["results"])
     if parts is not None and not failures:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from recsys.errors import DataError
 from recsys.files import written_aside
@@ -16,6 +17,7 @@ from recsys.interactions.parsing import Flaw
 from recsys.interactions.rawtable import BadCell, RawTable
 
 _SHOWN = 5
+_WRITTEN = 1000
 
 
 class BadRows:
@@ -91,7 +93,10 @@ def _cells(raw: RawTable, column: str, flaw: Flaw) -> list[BadCell]:
     reason = flaw.reason
     if flaw.like is not None:
         reason += f" in row {raw.row_numbers(np.array([flaw.like]))[0]}"
-    values = raw.columns[column].take(flaw.positions).to_pylist()
+    cells = raw.columns[column].take(flaw.positions)
+    if pa.types.is_temporal(cells.type):  # off Python's calendar, so shown as the number it is
+        cells = cells.cast(pa.int32() if pa.types.is_date32(cells.type) else pa.int64())
+    values = cells.to_pylist()
     rows = raw.row_numbers(flaw.positions).tolist()
     return [BadCell(row, column, value, reason) for row, value in zip(rows, values, strict=True)]
 
@@ -116,4 +121,6 @@ def _stopped(place: str, cells: Sequence[BadCell], rows: int) -> DataError:
 
 
 def _shown(value: object) -> str:
-    return "" if value is None else value if isinstance(value, str) else repr(value)
+    """Write a value as text, cut so that one hostile cell cannot fill the disk."""
+    text = "" if value is None else value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _WRITTEN else f"{text[:_WRITTEN]}…"

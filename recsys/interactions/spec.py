@@ -123,7 +123,7 @@ class DatasetSpec:
     table: str | None = None
     query: str | None = None
     encoding: str | None = None
-    delimiter: str | None = None
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]+$')] | None = None
     on_bad_rows: Literal["stop", "skip"] = "stop"
     columns: Columns = field(default_factory=Columns)
     clean: Clean = field(default_factory=Clean)

@@ -20,6 +20,10 @@ from recsys.errors import DataError
 from recsys.interactions.objects import ObjectColumns
 from recsys.interactions.rawtable import Kind, RawTable
 
+_Object = tuple[int, dict[str, Any]]
+_Refused = tuple[int, str | bytes, str]
+"""Row, what stands there, and why it is refused."""
+
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -60,7 +64,7 @@ class DelimitedFile:
         """Return these columns, by pyarrow where the file allows it."""
         exact = partial(self._exact, kinds)
         delimiter, names = self._delimiter, self.names()
-        if len(set(delimiter)) > 1 or self._quotes % 2:
+        if len(set(delimiter)) > 1 or not delimiter.isascii() or self._quotes % 2:
             return exact()
         if len(delimiter) > 1:  # a::b read as cells apart by one colon has an empty one between
             spaced = [[name, *(f"\n{name}{gap}" for gap in delimiter[1:])] for name in names]
@@ -210,48 +214,51 @@ class JsonLines:
 
     def names(self) -> list[str]:
         """Return every key that some object has, the commonest first."""
+        objects, refused = self._lines
+        if not objects:
+            if not refused:
+                raise DataError("holds no rows", file=self.place)
+            row, value, reason = refused[0]
+            hint = "write one object a line"
+            raise DataError(reason, file=self.place, row=row, value=value, hint=hint)
         keys: Counter[str] = Counter()
-        for _, entry in self._objects:
+        for _, entry in objects:
             keys.update(entry.keys())
         return [name for name, _ in keys.most_common()]
 
     def read(self, kinds: Mapping[str, Kind]) -> RawTable:
         """Return these keys as columns."""
         columns = ObjectColumns(self.place, kinds)
-        for row, value, reason in self._refused:
+        objects, refused = self._lines
+        for row, value, reason in refused:
             columns.refuse(row, value, reason)
-        for row, entry in self._objects:
+        for row, entry in objects:
             columns.add(row, [entry.get(name) for name in kinds])
         return columns.table()
 
     @cached_property
-    def _refused(self) -> list[tuple[int, str | bytes, str]]:
-        return []
-
-    @cached_property
-    def _objects(self) -> list[tuple[int, dict[str, Any]]]:
-        """Every line's object with its line number; what is none goes to `_refused`."""
+    def _lines(self) -> tuple[list[_Object], list[_Refused]]:
+        """The objects with their line numbers, and the lines that are none."""
         content = unzipped(self.path) if self.path.suffix == ".gz" else self.path.read_bytes()
         if not content:
             raise DataError("is empty", file=self.place)
-        objects = []
+        objects: list[_Object] = []
+        refused: list[_Refused] = []
         for row, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
             if not line.strip():
                 continue
             try:
                 entry = json.loads(line.decode(self._encoding))
             except UnicodeDecodeError:
-                self._refused.append(
-                    (row, line, f"not {self._encoding} text; try --encoding latin-1")
-                )
+                refused.append((row, line, f"not {self._encoding} text; try --encoding latin-1"))
                 continue
             except (ValueError, RecursionError):
                 entry = None
             if isinstance(entry, dict):
                 objects.append((row, entry))
             else:
-                self._refused.append((row, line.decode(self._encoding), "not a JSON object"))
-        return objects
+                refused.append((row, line.decode(self._encoding), "not a JSON object"))
+        return objects, refused
 
 
 def unzipped(path: Path) -> bytes:

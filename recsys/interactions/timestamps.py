@@ -23,6 +23,8 @@ _UNIX = r"^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$"
 _ISO = r"^\d{4}(-\d{1,2}|\d{4}T)"
 _ZONED = r"\d:?\d{2}.*([+-]\d{2}(:?\d{2})?|[zZ])$"
 
+_YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
+_OFF_CALENDAR = "not within the years 1 to 9999"
 _NO_DATE = "not a date; write 2011-02-01, 2011-02-01 10:00:00 or unix seconds"
 _NO_ZONE = "no time zone, where other rows have one; write its zone too"
 _NO_NUMBERS = "a number, where most of the column is dates"
@@ -48,7 +50,7 @@ def parse_times(column: Any, place: str, name: str) -> Numbers:
     missing = np.asarray(column.is_null().to_numpy(), np.bool_)
     flaws: list[Flaw] = []
     if types.is_timestamp(kind) or types.is_date(kind):
-        times = _of_timestamps(column)
+        times, flaws = _of_timestamps(column)
     elif types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         times, flaws = _of_numbers(column, missing, place, name)
     elif types.is_null(kind):
@@ -66,16 +68,19 @@ def parse_times(column: Any, place: str, name: str) -> Numbers:
     return Numbers(times, flaws)
 
 
-def _of_timestamps(column: Any) -> LongArray:
+def _of_timestamps(column: Any) -> tuple[LongArray, list[Flaw]]:
     """Convert Arrow dates and timestamps (whose zones Arrow has made UTC already)."""
     if pa.types.is_date32(column.type):
-        days = pc.fill_null(column.cast(pa.int32()), 0).to_numpy()
-        return np.asarray(days, np.int64) * MICROSECONDS_PER_DAY
-    unit = "ms" if pa.types.is_date64(column.type) else column.type.unit
-    counts = pc.fill_null(column.cast(pa.int64()), 0).to_numpy()
-    factor = {"s": 1_000_000, "ms": 1_000, "us": 1}.get(unit)
-    times: LongArray = counts // 1_000 if factor is None else counts * factor
-    return times
+        counts, per_count = pc.fill_null(column.cast(pa.int32()), 0), MICROSECONDS_PER_DAY
+    else:
+        unit = "ms" if pa.types.is_date64(column.type) else column.type.unit
+        counts = pc.fill_null(column.cast(pa.int64()), 0)
+        per_count = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 0}[unit]
+    numbers = np.asarray(counts.to_numpy(), np.int64)
+    if not per_count:  # nanoseconds cannot leave the calendar
+        return numbers // 1_000, []
+    outside = (numbers < _YEAR_1 // per_count) | (numbers >= _YEAR_10000 // per_count)
+    return numbers * per_count, _found((outside, _OFF_CALENDAR))
 
 
 def _of_numbers(
@@ -95,14 +100,16 @@ def _of_numbers(
     unit = _unit_of(np.abs(given.astype(np.float64)))
     own_unit = np.searchsorted(_UNITS, size, side="right")
     mixed = finite & _in_other_unit(numbers, own_unit, unit, finite)
+    outside = finite & ~mixed & (size * _PER_UNIT[unit] >= _YEAR_10000)
+    usable = np.where(finite & ~mixed & ~outside, numbers, 0)
     if numbers.dtype.kind == "i":
-        times = numbers // 1_000 if unit == 3 else numbers * int(_PER_UNIT[unit])
+        times = usable // 1_000 if unit == 3 else usable * int(_PER_UNIT[unit])
     else:
-        scaled = np.where(finite & ~mixed, numbers, 0) * _PER_UNIT[unit]
-        times = np.floor(scaled + 0.5 * (unit < 2)).astype(np.int64)
+        times = np.floor(usable * _PER_UNIT[unit] + 0.5 * (unit < 2))
     return times.astype(np.int64), _found(
         (~finite & ~missing, _NO_DATE),
         (mixed, f"not in {_UNIT_NAMES[unit]} since 1970, as most of the column is"),
+        (outside, _OFF_CALENDAR),
     )
 
 
@@ -155,12 +162,12 @@ def _of_texts(
             continue
         if kind == pa.int64():
             return _of_numbers(alike, missing, place, name)
-        return _of_timestamps(alike), []
+        return _of_timestamps(alike)
     encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
     codes = pc.fill_null(encoded.indices, 0).to_numpy()
     texts = pc.utf8_trim_whitespace(encoded.dictionary)
     unix = _matches(texts, _UNIX)[codes] & ~missing
-    if unix.sum() * 2 > (~missing).sum():
+    if unix.any() and unix.sum() >= (_matches(texts, _ISO)[codes] & ~missing).sum():
         numbers = pc.if_else(pc.match_substring_regex(texts, _UNIX), texts, None)
         spread = pa.chunked_array([_whole(numbers).take(encoded.indices)])
         times, flaws = _of_numbers(spread, ~unix, place, name)

@@ -334,8 +334,7 @@ class ItemKNN(Model[ItemKNNConfig]):
         # TF-IDF weighs a user of all items but one as 0: what only they have has no direction
         weighted.data = np.nan_to_num(weighted.data)
         solver.fit(weighted.T.tocsr(), show_progress=False)
-        found = solver.similarity.astype(np.float32)
-        self._similarity: Matrix = sp.csr_array(found)
+        self._similarity: Matrix = sp.csr_array(solver.similarity.astype(np.float32))
 
     def _score(self, histories: Histories) -> FloatArray:
         scores: FloatArray = (histories.matrix @ self._similarity).toarray()
@@ -344,8 +343,7 @@ class ItemKNN(Model[ItemKNNConfig]):
     def tensors(self) -> Tensors:
         """Return S as the three arrays of a CSR matrix."""
         self.check_fitted()
-        found = self._similarity
-        return {"data": found.data, "indices": found.indices, "indptr": found.indptr}
+        return {name: getattr(self._similarity, name) for name in ("data", "indices", "indptr")}
 
     def _restore(self, n_items: int, tensors: Tensors) -> None:
         arrays = (tensors["data"], tensors["indices"], tensors["indptr"])

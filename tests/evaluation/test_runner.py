@@ -21,6 +21,7 @@ from recsys.evaluation.runner import Plan, evaluate
 from recsys.interactions.dataset import Dataset
 from recsys.interactions.splits import Split
 from recsys.interactions.tables import Histories
+from recsys.interactions.weighting import Weighting
 from recsys.models.base import RunOptions
 from recsys.models.linear import EASE
 
@@ -124,6 +125,22 @@ def test_results_do_not_depend_on_the_batch_size(shop: Dataset, batch: int) -> N
     np.testing.assert_array_equal(one.lengths, other.lengths)
 
 
+def test_coverage_is_kept_by_the_codes_of_the_data_set(shop: Dataset) -> None:
+    """Splits have columns of their own; pooled, an item is the same one in all."""
+    late = shop.interactions.items % 3 == 0  # a third of the items first sold after the cut
+    times = shop.interactions.times
+    assert times is not None
+    cut = Protocol("temporal", cuts=(date(2020, 4, 1),))
+    (at,) = (split.cut for split in cut.splits(shop, 1))
+    data = replace(shop, interactions=shop.interactions.where(~late | (times >= at)))
+    (split,) = cut.splits(data, 1)
+    model = fit_chosen("popularity", {}, Weighting(), split.training, RunOptions())
+    measured = Measure(split, data.interactions.n_items, [10])(model, Weighting())
+    assert np.flatnonzero(~measured.catalogue).tolist() == list(range(0, 48, 3))
+    assert measured.listed[10].any()
+    assert not (measured.listed[10] & ~measured.catalogue).any()
+
+
 def test_scores_are_streamed(shop: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """No call of a model sees more users than fit the fixed room for scores."""
     seen: list[int] = []
@@ -222,7 +239,9 @@ def test_an_interrupted_evaluation_goes_on(
     fitted: list[Split] = []
     whole = Parts(tmp_path, resume=True)
     (damaged, *_) = sorted(tmp_path.glob("*.safetensors"))
-    damaged.write_bytes(damaged.read_bytes()[:-1])
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
 
     def counted(*arguments: Any) -> Any:
         fitted.append(arguments)

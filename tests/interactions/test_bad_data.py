@@ -183,7 +183,10 @@ ROW_CASES = {
         "c,x,2011-01-01,-inf",
         "row 4, column 'value' is '-inf': not a finite number",
     ),
-    "beyond float32": ("c,x,2011-01-01,1e39", "row 4, column 'value' is '1e39': not a finite number"),
+    "beyond float32": (
+        "c,x,2011-01-01,1e39",
+        "row 4, column 'value' is '1e39': not a finite number",
+    ),
     "text": ("c,x,2011-01-01,abc", "row 4, column 'value' is 'abc': not a finite number"),
     "decimal comma": (
         'c,x,2011-01-01,"1,5"',
@@ -211,7 +214,10 @@ ROW_CASES = {
     ),
     "no user": (",x,2011-01-01,1", "row 4, column 'user_id' is '': empty"),
     "white space": ("c,\u3000 ,2011-01-01,1", "row 4, column 'item_id' is '\\u3000 ': empty"),
-    "control": ("c\x07,x,2011-01-01,1", "row 4, column 'user_id' is 'c\\x07': holds a control character"),
+    "control": (
+        "c\x07,x,2011-01-01,1",
+        "row 4, column 'user_id' is 'c\\x07': holds a control character",
+    ),
     "too short": ("c,x,2011-01-01", "row 4 is 'c,x,2011-01-01': 3 cells, where the header has 4"),
     "too long": (
         "c,x,2011-01-01,1,9",
@@ -270,7 +276,8 @@ def test_the_first_few_bad_rows_are_shown_and_all_counted(shop: Path) -> None:
 
 
 def test_a_naive_time_among_zones_is_bad_since_its_zone_is_unknown(shop: Path) -> None:
-    rows = "a,x,2011-01-01T10:00:00+01:00,1\nb,y,2011-01-01T10:00:00,2\nb,z,2011-01-01 10:00:00 UTC,1\n"
+    times = ("2011-01-01T10:00:00+01:00", "2011-01-01T10:00:00", "2011-01-01 10:00:00 UTC")
+    rows = "".join(f"a,x{at},{time},1\n" for at, time in enumerate(times))
     with pytest.raises(DataError) as raised:
         load(shop, "events.csv", HEADER + rows)
     assert str(raised.value) == (
@@ -353,6 +360,19 @@ def test_parquet_rows_count_from_1(shop: Path) -> None:
         "  also row 6, column 'value' is inf: not a finite number",
     ]
     assert load(shop, "events.parquet", content, on_bad_rows="skip").users.ids == ["1"]
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("ms"), pa.date32()])
+def test_a_date_off_the_calendar_is_shown_as_a_number(shop: Path, kind: pa.DataType) -> None:
+    number = 2**31 - 1 if kind == pa.date32() else 2**62
+    times = pa.array([0, number], pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
+    content = parquet(user_id=["a", "b"], item_id=["x", "y"], timestamp=times)
+    with pytest.raises(DataError) as raised:
+        load(shop, "events.parquet", content)
+    assert str(raised.value) == (
+        f"shop/events.parquet: row 2, column 'timestamp' is {number}: "
+        f"not within the years 1 to 9999; {SKIP_HINT}"
+    )
 
 
 def test_json_lines_name_the_line(shop: Path) -> None:

@@ -142,13 +142,13 @@ def test_parts_of_different_shapes_are_refused(folder: Path) -> None:
 def test_a_part_that_is_missing_or_cut_short_is_named(folder: Path) -> None:
     content = (folder / "test.npz").read_bytes()
     (folder / "test.npz").write_bytes(content[: len(content) // 2])
-    with pytest.raises(DataError, match="test.npz: is no npz file, or is cut short"):
+    with pytest.raises(DataError, match=r"test.npz: is no npz file, or is cut short"):
         load_dataset(folder)
     (folder / "test.npz").unlink()
-    with pytest.raises(DataError, match="test.npz: is missing beside the other part of the split"):
+    with pytest.raises(DataError, match=r"test.npz: is missing beside the other part of the split"):
         load_dataset(folder)
     shutil.move(folder / "train.npz", folder / "test.npz")
-    with pytest.raises(DataError, match="train.npz: is missing"):
+    with pytest.raises(DataError, match=r"train.npz: is missing"):
         load_dataset(folder)
 
 

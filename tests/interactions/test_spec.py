@@ -88,7 +88,7 @@ def test_a_named_file_goes_before_the_one_in_the_folder(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("nam = 1", "unknown setting 'nam'; there are clean, columns, "),
-        ("[clean]\nmin_valu = 1", "[clean]: unknown setting 'min_valu'; there are duplicates, from"),
+        ("[clean]\nmin_valu = 1", "[clean]: unknown setting 'min_valu'; there are duplicates, "),
         ("[clean]\nmin_value = 'four'", "[clean]: min_value = 'four': "),
         ("[clean]\nmin_user_items = 0", "[clean]: min_user_items = 0: "),
         ("[clean]\nduplicates = 'mean'", "[clean]: duplicates = 'mean': "),
@@ -115,7 +115,7 @@ def test_a_wrong_override_is_said_of_the_flags(tmp_path: Path) -> None:
     write(tmp_path, EVERY_KEY)
     with pytest.raises(SettingsError, match=r"^flags \[clean\]: min_user_items = 0"):
         DatasetSpec.read(tmp_path, overrides={"clean": {"min_user_items": 0}})
-    with pytest.raises(SettingsError, match="^flags: table and query are both set"):
+    with pytest.raises(SettingsError, match=r"^flags: table and query are both set"):
         DatasetSpec.read(tmp_path, overrides={"query": "SELECT 1"})
 
 

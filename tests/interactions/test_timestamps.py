@@ -74,6 +74,26 @@ def test_moments_before_1970_and_long_after_are_no_special_case() -> None:
     assert parse([-1], pa.timestamp("ns")) == ([-1], [])  # cut off towards the past
 
 
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([2**62, SECONDS * 1000], pa.timestamp("ms")),
+        ([-(2**62), SECONDS], pa.timestamp("s")),
+        ([2**31 - 1, 1], pa.date32()),
+        ([1e300, 1e300, float(SECONDS)], pa.float64()),
+        (["9" * 30, "2" * 30], pa.string()),
+    ],
+)
+def test_times_off_the_calendar_are_flaws(values: list, kind: pa.DataType) -> None:
+    _, flaws = parse(values, kind)
+    assert "not within the years 1 to 9999" in [reason for _, reason in flaws]
+
+
+def test_a_bad_cell_does_not_make_the_others_dates() -> None:
+    _, flaws = parse([str(SECONDS), "", "x", "y"])
+    assert sorted(position for positions, _ in flaws for position in positions) == [1, 2, 3]
+
+
 def test_fractions_of_a_second_survive() -> None:
     assert parse([SECONDS + 0.25]) == ([SECONDS * 10**6 + 250_000], [])
     assert parse([f"{SECONDS}.25"]) == ([SECONDS * 10**6 + 250_000], [])
@@ -129,7 +149,7 @@ def test_good_cells_are_read_the_same_beside_a_bad_one() -> None:
 
 
 def test_dates_as_numbers_are_refused_but_early_seconds_are_not() -> None:
-    with pytest.raises(DataError, match="^log: column 'when' seems to hold dates written as 2011"):
+    with pytest.raises(DataError, match=r"^log: column 'when' seems to hold dates written as 2011"):
         parse([20110304, 20110305])
     assert parse([20_113_004]) == ([20_113_004 * 10**6], [])  # no such month
     assert parse([1, 2, 3]) == ([10**6, 2 * 10**6, 3 * 10**6], [])

@@ -127,6 +127,13 @@ def test_another_seed_gives_another_bpr() -> None:
     assert not np.allclose(one.tensors()["items"], other.tensors()["items"])
 
 
+@pytest.mark.parametrize("name", ["bpr", "lmf"])
+def test_an_empty_history_is_ranked_by_the_items_biases(name: str) -> None:
+    model = make_model(name, {"factors": 8}).fit(histories(two_tastes(100)))
+    scores = model.score(histories(np.zeros((1, 30), np.float32)))
+    np.testing.assert_allclose(scores[0], model.tensors()["biases"], atol=1e-6)
+
+
 def test_lmf_weighs_what_a_history_holds() -> None:
     model = LMF().fit(histories(two_tastes(200)))
     light, heavy = np.zeros((2, 1, 30), np.float32)
@@ -158,8 +165,6 @@ def test_item_knn_keeps_the_nearest_neighbours_of_each_item() -> None:
 
 @pytest.mark.parametrize("similarity", ["cosine", "tfidf", "bm25"])
 def test_item_knn_is_finite_where_one_user_has_nearly_everything(similarity: str) -> None:
-    X = np.zeros((3, 6), np.float32)
-    X[0, :5] = X[1, :2] = 1
-    X[2] = 1
+    X = np.array([[1, 1, 1, 1, 1, 0], [1, 1, 0, 0, 0, 1]], np.float32)
     model = make_model("item-knn", {"similarity": similarity}).fit(histories(X))
     assert np.isfinite(model.score(histories(X))).all()

@@ -84,19 +84,19 @@ def test_without_dropout_and_normalisation_all_three_are_ease() -> None:
 
 
 def test_a_fit_holds_one_item_item_array_and_no_second() -> None:
-    X, size = histories(dense(500, 2500, share=0.01)), 4 * 2500**2
+    X, size = histories(dense(500, 3000, share=0.01)), 4 * 3000**2
     tracemalloc.start()
     try:
         EASE().fit(X)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert size <= peak < 1.6 * size  # the rest is a block of rows and the sparse matrix
+    assert size <= peak < 1.9 * size  # the rest is a few blocks of rows
 
 
 def test_a_catalogue_too_large_for_memory_is_refused_before_it_is_tried() -> None:
     matrix = sp.csr_array(([np.float32(1)], ([0], [3])), shape=(1, 3_000_000))
-    with pytest.raises(TrainingError, match=r"36,000\.0 GB.*min_item_users"):
+    with pytest.raises(TrainingError, match=r"36,030\.7 GB.*min_item_users"):
         EASE().fit(Histories(matrix))
 
 

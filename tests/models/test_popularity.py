@@ -58,6 +58,13 @@ def test_buy_again_weighs_recency_within_the_history() -> None:
     np.testing.assert_allclose(scores[0, :3], [0.25, 0.8, 0.25])
 
 
+def test_buy_again_ranks_a_history_of_long_ago_as_one_of_today() -> None:
+    dense, ages = np.array([[1, 0.8, 0.5, 0], [1, 0.8, 0.5, 0]]), np.array([2, 0, 1])
+    model = BuyAgain(BuyAgainConfig(half_life_days=1)).fit(histories(X))
+    scores = model.score(histories(dense, np.concatenate([ages, 9000 + ages])))
+    np.testing.assert_allclose(scores[1], scores[0])
+
+
 def test_buy_again_keeps_ancient_entries_above_what_was_never_bought() -> None:
     model = BuyAgain(BuyAgainConfig(half_life_days=0.1)).fit(histories(X))
     scores = model.score(histories(np.array([[1, 0, 1, 0]]), np.array([0, 9000])))

@@ -66,6 +66,17 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_histories(shop: Histories) ->
     assert run.curve[0]["loss"] == pytest.approx(whole, rel=1e-4)
 
 
+def test_schedules_see_epochs_go_by_in_even_parts(shop: Histories) -> None:
+    class Watched(FeedForward):
+        def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> torch.Tensor:
+            seen.append(epoch)
+            return super().loss(batch, generator, epoch)
+
+    seen: list[float] = []
+    trained(shop, network=Watched(30, (16,), 0.5))
+    assert seen == pytest.approx(np.arange(18) / 3)  # three batches in each of six epochs
+
+
 def test_training_stops_when_patience_ends_and_keeps_the_best_epoch(
     shop: Histories, held_out: HeldOut
 ) -> None:
@@ -95,9 +106,8 @@ def test_the_same_seed_gives_the_same_weights(shop: Histories, held_out: HeldOut
 
 
 def test_training_leaves_the_global_random_state_alone(shop: Histories) -> None:
-    network = FeedForward(30, (16,), 0.5)
     before = torch.get_rng_state()
-    trained(shop, network=network)
+    trained(shop)
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -34,7 +34,7 @@ class AutoencoderConfig(TrainingConfig):
         Widths of the layers from the input to the code; the decoder mirrors them.
     """
 
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (600, 200)
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (600,)
 
 
 ConfigT = TypeVar("ConfigT", bound=TrainingConfig)

@@ -40,10 +40,14 @@ class HistoryLayer(nn.Module):
 
 
 def tanh_layers(widths: Sequence[int]) -> nn.Sequential:
-    """Return fully connected layers from the first of `widths` to the last, tanh between them."""
+    """Return fully connected layers from the first of `widths` to the last, tanh between them.
+
+    Their weights are still to be drawn or loaded.
+    """
     layers: list[nn.Module] = []
     for narrow, wide in pairwise(widths):
-        layers += [nn.Linear(narrow, wide), nn.Tanh()]
+        linear = nn.utils.skip_init(nn.Linear, narrow, wide)  # type: ignore[no-untyped-call]
+        layers += [linear, nn.Tanh()]
     return nn.Sequential(*layers[:-1])
 
 
