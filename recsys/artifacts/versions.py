@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,7 +110,7 @@ def publish(
     version = f"{created:%Y%m%dT%H%M%S}.{created.microsecond // 1000:03}Z-{model.name}"
     version = f"{version}-{uuid.uuid4().hex[:4]}"
     try:
-        with _folder_aside(models / version) as aside:
+        with files.folder_written_aside(models / version) as aside:
             write_parts(aside, model, dataset)
             manifest = Manifest(
                 product=PRODUCT,
@@ -237,20 +235,6 @@ def _data_facts(dataset: Dataset) -> DataFacts:
 def _current_name(models: Path) -> str | None:
     link = models / CURRENT
     return link.readlink().name if link.is_symlink() else None
-
-
-@contextmanager
-def _folder_aside(folder: Path) -> Iterator[Path]:
-    """Yield a new folder beside `folder`; once the block ends well it takes that name, on disk."""
-    aside = folder.with_name(f".{folder.name}.tmp")
-    aside.mkdir()
-    try:
-        yield aside
-        files.sync(aside)
-        aside.rename(folder)
-        files.sync(folder.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _switch(models: Path, version: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -48,6 +49,9 @@ def recsys() -> None:
 
 def run(command: click.Command) -> None:
     """Run a command and exit: 0 done, 1 failed, 2 used wrongly, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that cannot show … shows ? instead
+            stream.reconfigure(errors="replace")
     try:
         command.main(standalone_mode=False)
     except click.ClickException as error:

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from recsys.errors import DataError, SettingsError
 from recsys.interactions.report import Step
-from recsys.interactions.spec import Clean, microseconds
+from recsys.interactions.spec import Clean
 from recsys.interactions.tables import BoolArray, LongArray
+from recsys.interactions.times import microseconds
 
 
 @dataclass(frozen=True, eq=False)

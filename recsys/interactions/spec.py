@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
 
 from recsys.errors import SettingsError
+from recsys.interactions.times import microseconds
 from recsys.interactions.weighting import Weighting
 from recsys.settings import read_toml, validated
 
@@ -209,9 +210,3 @@ def _section(kind: type[Section], values: Any, where: str) -> Section:
         return validated(kind, renamed, where)
     except SettingsError as error:
         raise SettingsError(str(error).replace("from_", "from")) from error
-
-
-def microseconds(moment: datetime) -> int:
-    """Return the microseconds since 1970 UTC; a moment without a zone is UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

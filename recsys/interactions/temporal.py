@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from recsys.errors import UsageError
 from recsys.interactions.pairs import Pairs
 from recsys.interactions.splits import Probe, Split, Training, unknown_items
 from recsys.interactions.tables import Interactions, LongArray
+from recsys.interactions.times import microseconds
 
 Targets = Literal["first", "all"]
 
@@ -61,7 +62,7 @@ def temporal_splits(
 def _split(
     interactions: Interactions, times: LongArray, cut: date, horizon: timedelta, targets: Targets
 ) -> Split:
-    at, length = _microseconds(cut), horizon // timedelta(microseconds=1)
+    at, length = microseconds(datetime.combine(cut, time.min)), horizon // timedelta(microseconds=1)
     past = interactions.where(times < at)
     columns = np.unique(past.items)
     following = interactions.where((times >= at) & (times < at + length))
@@ -113,11 +114,6 @@ def _forecast(past: Interactions, following: Interactions, at: int, targets: Tar
 
 def _without_empty_rows(interactions: Interactions) -> Interactions:
     return interactions.rows(np.flatnonzero(np.diff(interactions.indptr)))
-
-
-def _microseconds(day: date) -> int:
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return (start - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def _span(times: LongArray) -> str:

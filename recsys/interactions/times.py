@@ -23,7 +23,12 @@ def from_iso(text: str, where: str) -> int:
         raise UsageError(
             f"{where}: {text!r} is no date or time; write 2011-12-09 or 2011-12-09T12:50:00Z"
         ) from error
-    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return microseconds(time)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return a moment as microseconds since 1970 UTC; one without a zone is UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return (aware - _EPOCH) // timedelta(microseconds=1)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import SettingsError
-from recsys.interactions.spec import Clean, DatasetSpec, flag_of, microseconds
+from recsys.interactions.spec import Clean, DatasetSpec, flag_of
+from recsys.interactions.times import microseconds
 
 EVERY_KEY = """
 name = "films"
