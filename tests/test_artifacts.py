@@ -109,7 +109,7 @@ def test_what_is_loaded_is_what_was_published(models: Path, times: bool, values:
 def test_the_manifest_is_plain_json_with_a_relative_current_beside_it(folder: Path) -> None:
     content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert content["model"] == "ease"
-    assert content["config"] == {"l2": 3.0}
+    assert content["config"] == {"l2": 3.0, "target_half_life_days": None}
     assert content["format"] == 1
     assert (folder.parent / "current").readlink() == Path(folder.name)
     moved = folder.parent.rename(folder.parent.with_name("elsewhere"))

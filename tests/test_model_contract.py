@@ -29,10 +29,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {**_QUICK, "hidden": [16]},
     "mult-dae": {**_QUICK, "hidden": [16]},
     "mult-vae": {**_QUICK, "hidden": [16, 8]},
+    "sparse-autoencoder": {**_QUICK, "units": 32, "active": 8},
+    "conv-autoencoder": {**_QUICK, "length": 8, "width": 16},
+    "recvae": {**_QUICK, "width": 16, "latent": 8},
+    "elsa": {**_QUICK, "factors": 8},
 }
 """Settings that keep a slow model's fit short here; a model without an entry has its defaults."""
 
-EXACT = ("popularity", "buy-again", "pure-svd", "item-knn", "ease", "edlae", "dan-edlae")
+EXACT = ("popularity", "buy-again", "pure-svd", "item-knn", "ease", "edlae", "dan-edlae", "blend")
 """Models whose fit has one answer, whatever order the training rows stand in."""
 
 every_model = pytest.mark.parametrize("name", MODELS)

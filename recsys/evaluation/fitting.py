@@ -70,14 +70,14 @@ def fit_with_curves(
                 "users with 5 items or more, and for a cut in time a horizon of events before it"
             )
         model.fit(
-            weighting.histories(training.train, training.train_at),
+            weighting.training(training.train, training.train_at),
             validation=training.validation.held_out(weighting),
             options=_beneath(options, "choosing"),
         )
         curves["choosing"] = _curve(model)
         model = type(model)(model.chosen)
         options = _beneath(options, "final")
-    model.fit(weighting.histories(training.full, training.full_at), options=options)
+    model.fit(weighting.training(training.full, training.full_at), options=options)
     curves["final"] = _curve(model)
     return Fit(model, {stage: curve for stage, curve in curves.items() if curve})
 

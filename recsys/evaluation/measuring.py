@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from recsys import metrics
 from recsys.interactions.splits import Split
@@ -35,6 +36,12 @@ OF_FOUND: dict[str, Callable[[Marks, Counts, int], Values]] = {
 ALWAYS = (("recall", 20), ("recall", 50), ("ndcg", 100))
 """What the table, the groups and the comparisons need, whatever `--k` says."""
 
+ITEM_GROUPS = ("head", "torso", "tail")
+"""Items by popularity: the most popular that make a third of the training pairs, and so on."""
+
+GROUP_DEPTH = 20
+"""Length of the lists in which the items of each group are looked for."""
+
 _SCORES_AT_ONCE = 2**24  # 64 MiB of float32
 
 
@@ -46,6 +53,8 @@ class Measured:
     ----------
     values
         float64 (n,) by `metric@k`: one number a test user, NaN where there is none.
+    by_item_group
+        float64 (n,) by item group: recall@20 of the user's items in it, NaN where there are none.
     lengths
         int64 (n,): number of items that each test user was given.
     catalogue
@@ -67,6 +76,7 @@ class Measured:
     """
 
     values: dict[str, Values]
+    by_item_group: dict[str, Values]
     lengths: LongArray
     catalogue: BoolArray
     listed: dict[int, BoolArray]
@@ -97,6 +107,7 @@ class Measure:
         train: Matrix = Weighting().histories(split.training.full).matrix
         self._bits = metrics.information(train)
         self._vectors = metrics.item_vectors(train)
+        self._group_of = _item_groups(train)
 
     def __call__(
         self, model: Model[Any], weighting: Weighting, *, batch: int | None = None
@@ -110,6 +121,7 @@ class Measure:
         batch = batch or min(512, max(1, _SCORES_AT_ONCE // max(1, held_out.given.n_items)))
         listed = {k: np.zeros(self._n_items, np.bool_) for k in self._ks}
         parts: list[dict[str, Values]] = []
+        by_group: list[list[Values]] = []
         seconds = 0.0
         with progress(f"testing {model.name}", len(held_out)) as bar:
             for _, users in held_out.batches(batch):
@@ -117,6 +129,7 @@ class Measure:
                 lists = self._lists(model, users)
                 seconds += time.perf_counter() - start
                 parts.append(self._values(lists, users))
+                by_group.append(self._by_item_group(lists, users))
                 for k in self._ks:
                     listed[k][self._split.items[metrics.covered(lists, k)]] = True
                 bar.advance(len(users))
@@ -124,7 +137,11 @@ class Measure:
         catalogue[self._split.items] = True
         lengths = np.diff(held_out.given.matrix.indptr).astype(np.int64)
         values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return Measured(values, lengths, catalogue, listed, seconds)
+        by_item_group = {
+            name: np.concatenate(columns)
+            for name, columns in zip(ITEM_GROUPS, zip(*by_group, strict=True), strict=True)
+        }
+        return Measured(values, by_item_group, lengths, catalogue, listed, seconds)
 
     def _lists(self, model: Model[Any], users: HeldOut) -> TopK:
         longest = max(*self._ks, *(k for _, k in ALWAYS))
@@ -139,6 +156,33 @@ class Measure:
         values |= {f"novelty@{k}": metrics.novelty(lists, self._bits, k) for k in self._ks}
         diversity = metrics.diversity(lists, self._vectors, self._ks)
         return values | {f"diversity@{k}": value for k, value in diversity.items()}
+
+    def _by_item_group(self, lists: TopK, users: HeldOut) -> list[Values]:
+        """Return, group by group, what share of a user's items of that group was found."""
+        target = users.target.matrix
+        hit, listed = metrics.hits(lists, target), self._group_of[lists.items]
+        row = np.repeat(np.arange(len(users)), np.diff(target.indptr))
+        wanted = self._group_of[target.indices]
+        return [
+            metrics.recall(
+                hit & (listed == group),
+                np.bincount(row[wanted == group], minlength=len(users)),
+                GROUP_DEPTH,
+            )
+            for group in range(len(ITEM_GROUPS))
+        ]
+
+
+def _item_groups(train: Matrix) -> npt.NDArray[np.int64]:
+    """Return the place in `ITEM_GROUPS` of each item, (n_items,)."""
+    users = np.bincount(train.indices, minlength=train.shape[1])
+    order = np.argsort(-users, kind="stable")
+    before = np.cumsum(users[order]) - users[order]  # pairs with more popular items
+    groups = np.empty(len(users), np.int64)
+    groups[order] = np.minimum(
+        before * len(ITEM_GROUPS) // max(users.sum(), 1), len(ITEM_GROUPS) - 1
+    )
+    return groups
 
 
 def forget_peak_memory() -> None:

@@ -63,6 +63,7 @@ class Parts:
         """Write a part; the JSON comes last and vouches for the arrays."""
         tensors: Tensors = {"lengths": measured.lengths, "catalogue": measured.catalogue}
         tensors |= {f"values {name}": array for name, array in measured.values.items()}
+        tensors |= {f"group {name}": array for name, array in measured.by_item_group.items()}
         tensors |= {f"listed {k}": array for k, array in measured.listed.items()}
         path = self.folder / f"{key}.safetensors"
         write_tensors(path, tensors)
@@ -78,6 +79,7 @@ def _restored(tensors: Tensors, facts: Mapping[str, Any]) -> Measured:
     named = {tuple(name.partition(" ")[::2]): array for name, array in tensors.items()}
     return Measured(
         values={name: array for (kind, name), array in named.items() if kind == "values"},
+        by_item_group={name: array for (kind, name), array in named.items() if kind == "group"},
         listed={int(name): array for (kind, name), array in named.items() if kind == "listed"},
         lengths=tensors["lengths"],
         catalogue=tensors["catalogue"],

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from recsys.evaluation.entries import Entry
-from recsys.evaluation.measuring import Measured
+from recsys.evaluation.measuring import GROUP_DEPTH, Measured
 from recsys.evaluation.significance import Values, bootstrap_intervals, holm, paired_p_values
 from recsys.models.registry import BASELINES
 
@@ -42,6 +42,10 @@ def pooled(parts: Sequence[Measured]) -> Measured:
     return Measured(
         values={
             name: np.concatenate([part.values[name] for part in parts]) for name in first.values
+        },
+        by_item_group={
+            group: np.concatenate([part.by_item_group[group] for part in parts])
+            for group in first.by_item_group
         },
         lengths=np.concatenate([part.lengths for part in parts]),
         catalogue=np.logical_or.reduce([part.catalogue for part in parts]),
@@ -91,7 +95,10 @@ def _result(
         **head,
         "metrics": _metrics(measured, seed),
         **comparisons[entry.label],
-        "groups": {"history_length": _by_history_length(measured)},
+        "groups": {
+            "history_length": _by_history_length(measured),
+            "items": _by_item_popularity(measured),
+        },
         "curves": list(measured.curves),
         "chosen": dict(measured.chosen),
         "left_out": dict(measured.left_out),
@@ -192,4 +199,14 @@ def _by_history_length(measured: Measured) -> list[dict[str, Any]]:
                 **{name: float(measured.values[name][users].mean()) for name in GROUPED},
             }
         )
+    return shown
+
+
+def _by_item_popularity(measured: Measured) -> list[dict[str, Any]]:
+    """Return what is found of popular and of rare items, over the users who have such to find."""
+    shown = []
+    for group, values in measured.by_item_group.items():
+        there = values[~np.isnan(values)]
+        mean = float(there.mean()) if len(there) else None
+        shown.append({"group": group, "n": len(there), f"recall@{GROUP_DEPTH}": mean})
     return shown

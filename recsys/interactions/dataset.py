@@ -228,6 +228,7 @@ def _check_weights(weights: Weighting, keys: Mapping[str, str], place: str) -> N
     """Refuse weights from times or values that are not there, before anything long is done."""
     for wanted, needs, flag in (
         (weights.half_life_days, "time", "--half-life-days"),
+        (weights.train_half_life_days, "time", "--train-half-life-days"),
         (weights.per_day_bought, "time", "--per-day-bought"),
         (weights.value, "value", "--value-weight"),
     ):

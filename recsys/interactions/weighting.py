@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from pydantic import Field
 
 from recsys.errors import SettingsError
 from recsys.interactions.tables import (
     MICROSECONDS_PER_DAY,
-    FloatArray,
     Histories,
     Interactions,
     LongArray,
 )
+
+Doubles = npt.NDArray[np.float64]
+HalfLife = Annotated[float, Field(gt=0)] | None
+
+_LEAST = np.float32(2.0**-40)
+"""Least weight of a training row: however old, its square is still above 0 in float32."""
 
 
 @dataclass(frozen=True)
@@ -26,27 +32,33 @@ class Weighting:
     With d the number of days on which the pair has an event, v the sum of its values and a the age
     in days of its latest event at the reference time,
 
-        w = (1 + per_day_bought · ln d + value · ln(1 + max(v, 0))) · 0.5^(a / half_life_days)
+        strength = 1 + per_day_bought · ln d + value · ln(1 + max(v, 0))
+        learnt from:  w = strength · 0.5^(a / train_half_life_days)
+        scored:       w = strength · 0.5^(a / half_life_days) / (the row's largest)
 
-    and each row is then scaled so that its largest weight is 1. All zero or None (the default)
+    A row that is learnt from keeps its age, so that users of long ago count less; to a row that is
+    scored only the proportions matter, and its largest weight is 1. All zero or None (the default)
     makes every weight 1.
 
     Attributes
     ----------
     half_life_days
         Age in days at which a pair counts half; None switches ageing off.
+    train_half_life_days
+        Another such age for what is learnt from; None takes half_life_days there, too.
     per_day_bought
         What a pair gains per e-fold of days on which it happened.
     value
         What a pair gains per e-fold of its summed value (quantity, rating, seconds watched).
     """
 
-    half_life_days: Annotated[float, Field(gt=0)] | None = None
+    half_life_days: HalfLife = None
+    train_half_life_days: HalfLife = None
     per_day_bought: Annotated[float, Field(ge=0)] = 0.0
     value: Annotated[float, Field(ge=0)] = 0.0
 
     def histories(self, interactions: Interactions, at: int | None = None) -> Histories:
-        """Return one weighted row a user.
+        """Return one row a user, to be scored; the largest weight of each is 1.
 
         Parameters
         ----------
@@ -62,53 +74,86 @@ class Weighting:
             A weight asks for times or values that the interactions do not have.
         """
         self._check(interactions)
-        shape = (interactions.n_users, interactions.n_items)
-        key = interactions.users.astype(np.int64) * shape[1] + interactions.items
-        pairs, pair_of = np.unique(key, return_inverse=True)  # ascending: by user, then item
-        users, items = pairs // shape[1], pairs % shape[1]
-        latest = None
-        if interactions.times is not None:
-            latest = np.full(len(pairs), np.iinfo(np.int64).min)
-            np.maximum.at(latest, pair_of, interactions.times)
-        indptr = np.searchsorted(users, np.arange(shape[0] + 1))
-        weights = self._weights(interactions, pair_of, latest, at)
-        matrix = sp.csr_array(
-            (_scaled(weights, users, shape[0]), items.astype(np.int32), indptr), shape=shape
-        )
-        return Histories(matrix, latest)
+        pairs = _Pairs.of(interactions)
+        weights = self._strength(interactions, pairs)
+        if self.half_life_days and pairs.latest is not None:
+            age = _age(pairs.latest, at)
+            youngest = np.full(interactions.n_users, np.inf)
+            np.minimum.at(youngest, pairs.users, age)
+            # the row is scaled anyway, and so the youngest pair of an old row does not vanish
+            weights *= np.exp2((youngest[pairs.users] - age) / self.half_life_days)
+        largest = np.zeros(interactions.n_users)
+        np.maximum.at(largest, pairs.users, weights)
+        return pairs.histories(weights / largest[pairs.users], np.finfo(np.float32).tiny)
+
+    def training(self, interactions: Interactions, at: int | None = None) -> Histories:
+        """Return one row a user, to learn from; parameters and errors as in `histories`."""
+        self._check(interactions)
+        pairs = _Pairs.of(interactions)
+        weights = self._strength(interactions, pairs)
+        half_life = self.train_half_life_days or self.half_life_days
+        if half_life and pairs.latest is not None:
+            weights *= np.exp2(-_age(pairs.latest, at) / half_life)
+        return pairs.histories(weights, _LEAST)
 
     def _check(self, interactions: Interactions) -> None:
-        if interactions.times is None and (self.half_life_days or self.per_day_bought):
-            raise SettingsError("half_life_days and per_day_bought need a time column")
+        timed = self.half_life_days or self.train_half_life_days or self.per_day_bought
+        if interactions.times is None and timed:
+            raise SettingsError(
+                "half_life_days, train_half_life_days and per_day_bought need a time column"
+            )
         if interactions.values is None and self.value:
             raise SettingsError("the value weight needs a value column")
 
-    def _weights(
-        self,
-        interactions: Interactions,
-        pair_of: LongArray,
-        latest: LongArray | None,
-        at: int | None,
-    ) -> FloatArray:
-        n_pairs = int(pair_of.max()) + 1 if len(pair_of) else 0
+    def _strength(self, interactions: Interactions, pairs: _Pairs) -> Doubles:
+        """Return (n_pairs,): what each pair weighs when brand-new."""
+        n_pairs = len(pairs.items)
         weights = np.ones(n_pairs)
         if self.per_day_bought and interactions.times is not None:
             day = interactions.times // MICROSECONDS_PER_DAY
-            distinct = np.unique(np.stack([pair_of, day]), axis=1)[0]
+            distinct = np.unique(np.stack([pairs.of_event, day]), axis=1)[0]
             weights += self.per_day_bought * np.log(np.bincount(distinct, minlength=n_pairs))
         if self.value and interactions.values is not None:
-            total = np.bincount(pair_of, weights=interactions.values, minlength=n_pairs)
+            total = np.bincount(pairs.of_event, weights=interactions.values, minlength=n_pairs)
             weights += self.value * np.log1p(np.maximum(total, 0))
-        if self.half_life_days and latest is not None and n_pairs:
-            reference = int(latest.max()) if at is None else at
-            age = np.maximum(reference - latest, 0) / MICROSECONDS_PER_DAY
-            weights *= np.exp2(-age / self.half_life_days)
-        return weights.astype(np.float32)
+        return weights
 
 
-def _scaled(weights: FloatArray, users: LongArray, n_users: int) -> FloatArray:
-    """Scale each user's weights so that the largest is 1; none becomes 0, however old."""
-    largest = np.zeros(n_users, np.float32)
-    np.maximum.at(largest, users, weights)
-    scaled: FloatArray = np.maximum(weights / largest[users], np.finfo(np.float32).tiny)
-    return scaled
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """The distinct pairs of user and item, ascending: by user, then item.
+
+    `of_event` is the pair of each event, `latest` the time of each pair's latest.
+    """
+
+    users: LongArray
+    items: LongArray
+    of_event: LongArray
+    latest: LongArray | None
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, interactions: Interactions) -> Self:
+        shape = (interactions.n_users, interactions.n_items)
+        key = interactions.users.astype(np.int64) * shape[1] + interactions.items
+        pairs, of_event = np.unique(key, return_inverse=True)
+        latest = None
+        if interactions.times is not None:
+            latest = np.full(len(pairs), np.iinfo(np.int64).min)
+            np.maximum.at(latest, of_event, interactions.times)
+        return cls(pairs // shape[1], pairs % shape[1], of_event, latest, shape)
+
+    def histories(self, weights: Doubles, least: np.float32) -> Histories:
+        """Return the pairs with these weights, none below `least`."""
+        indptr = np.searchsorted(self.users, np.arange(self.shape[0] + 1))
+        data = np.maximum(weights.astype(np.float32), least)
+        matrix = sp.csr_array((data, self.items.astype(np.int32), indptr), shape=self.shape)
+        return Histories(matrix, self.latest)
+
+
+def _age(latest: LongArray, at: int | None) -> Doubles:
+    """Return days from each time to the reference time, 0 for what comes after it."""
+    if at is None:
+        at = int(latest.max()) if len(latest) else 0
+    age: Doubles = np.maximum(at - latest, 0) / MICROSECONDS_PER_DAY
+    return age

@@ -1,4 +1,4 @@
-"""An item-item matrix from the Gram matrix, in place: one n × n float32 array and little more."""
+"""An item-item matrix from the Gram matrix, in place: one n × n float32 array, two at most."""
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ _TOLERANCE = 0.01  # of ‖P(G + Λ)v − v‖ / ‖v‖; float64 gives about 1e
 
 
 def diagonal_free(
-    matrix: Matrix, penalty: Doubles, popularity: Doubles | None = None, *, seed: int
+    matrix: Matrix,
+    penalty: Doubles,
+    popularity: Doubles | None = None,
+    *,
+    target: Matrix | None = None,
+    seed: int,
 ) -> FloatArray:
-    """Return the item-item matrix B whose diagonal is 0, found in one n × n float32 array.
+    """Return the item-item matrix whose diagonal is 0, found in one n × n float32 array.
 
-    With Λ = diag(penalty), P = (XᵀX + Λ)⁻¹ and S = diag(popularity), I where that is None,
+    With Λ = diag(penalty), B minimises ‖Y − XB‖² + ‖Λ^½ B‖² under diag B = 0:
 
-        B = S · (I − P · diag(1 / diag P)) · S⁻¹
+        P = (XᵀX + Λ)⁻¹,  C = P XᵀY,  B = C − P · diag(diag C / diag P)
+
+    which for Y = X is I − P · diag(1 / diag P). Returned is S B S⁻¹ with S = diag(popularity).
 
     Parameters
     ----------
@@ -34,31 +41,54 @@ def diagonal_free(
     penalty
         (n_items,), above 0.
     popularity
-        (n_items,), above 0, or None.
+        (n_items,), above 0; None is 1 throughout.
+    target
+        Y, as X; None is X. With it a second n × n array is needed.
     seed
         Seeds the vector with which the inverse is tested.
 
     Raises
     ------
     TrainingError
-        The array does not fit into memory, or float32 was not exact enough.
+        The arrays do not fit into memory, or float32 was not exact enough.
     """
-    _check_memory(matrix.shape[1])
+    _check_memory(matrix.shape[1], 1 if target is None else 2)
     inverse = _gram(matrix)
     inverse[np.diag_indices_from(inverse)] += penalty.astype(np.float32)
     _invert(inverse)
     _check_inverse(inverse, matrix, penalty, seed)
-    columns: Doubles = -1 / np.diagonal(inverse).astype(np.float64)
+    if target is None:
+        inverse *= (-1 / np.diagonal(inverse).astype(np.float64)).astype(np.float32)
+        weights = inverse
+    else:
+        weights = _towards(inverse, matrix, target)
     if popularity is not None:
-        columns /= popularity
-        inverse *= popularity.astype(np.float32)[:, None]
-    inverse *= columns.astype(np.float32)
-    np.fill_diagonal(inverse, 0)
-    return inverse
+        weights *= popularity.astype(np.float32)[:, None]
+        weights *= (1 / popularity).astype(np.float32)
+    np.fill_diagonal(weights, 0)
+    return weights
 
 
-def _check_memory(n_items: int) -> None:
-    needed, available = 4 * n_items * (n_items + 5 * _BLOCK), _available_memory()
+def _towards(inverse: FloatArray, matrix: Matrix, target: Matrix) -> FloatArray:
+    """Return B, but for its diagonal, from P, X and Y."""
+    n_items = len(inverse)
+    weights = np.empty_like(inverse)
+    transposed, by_item = matrix.T.tocsr(), target.tocsc()
+    starts = range(0, n_items, _BLOCK)
+    with progress("aged targets", len(starts)) as bar:
+        for start in starts:
+            columns = slice(start, start + _BLOCK)
+            block = inverse @ (transposed @ by_item[:, columns]).toarray()  # C's columns
+            own = np.diagonal(block, -start).astype(np.float64)
+            factors = own / np.diagonal(inverse)[columns]
+            block -= inverse[:, columns] * factors.astype(np.float32)
+            weights[:, columns] = block
+            bar.advance()
+    return weights
+
+
+def _check_memory(n_items: int, n_arrays: int) -> None:
+    needed, available = 4 * n_items * (n_arrays * n_items + 5 * _BLOCK), _available_memory()
     if available is not None and needed > available:
         raise TrainingError(
             f"an item-item matrix of {n_items:,} items needs {needed / 1e9:,.1f} GB of memory, "

@@ -12,6 +12,7 @@ from scipy.sparse.linalg import svds
 
 from recsys.files import Tensors
 from recsys.interactions.tables import FloatArray, HeldOut, Histories, Matrix
+from recsys.models.ageing import HalfLife, recency, times_of
 from recsys.models.base import Model, RunOptions
 from recsys.models.item_item import Doubles, diagonal_free
 
@@ -70,13 +71,41 @@ class PureSVD(Model[PureSVDConfig]):
         self._vectors = tensors["vectors"]
 
 
-ConfigT = TypeVar("ConfigT")
+@dataclass(frozen=True)
+class ItemItemConfig:
+    """What `EASE`, `EDLAE` and `DanEDLAE` have in common.
+
+    Attributes
+    ----------
+    l2
+        λ, the penalty on every squared weight.
+    target_half_life_days
+        Learn to predict what was taken lately: with X the training rows and a_ui the age of an
+        entry, counted back from the newest, the whole X predicts y_ui = x_ui · 0.5^(a_ui / this).
+        It comes on top of what X itself has aged by; None predicts X. Needs times, and memory for
+        a second n × n array.
+    """
+
+    l2: Penalty = 200.0
+    target_half_life_days: HalfLife = None
+
+
+ConfigT = TypeVar("ConfigT", bound=ItemItemConfig)
 
 
 class _ItemItem(Model[ConfigT]):
     """Scores = x B, with B dense and its diagonal 0."""
 
     _weights: FloatArray  # B, (n_items, n_items)
+
+    def _recent(self, train: Histories, matrix: Matrix) -> Matrix | None:
+        """Return Y for X, whose entries are those of `train`; None where it is X itself."""
+        half_life = self.config.target_half_life_days
+        if half_life is None:
+            return None
+        times = times_of(train, self.name, "target_half_life_days")
+        data = matrix.data * recency(times, times.max(), half_life)
+        return sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
     def _score(self, histories: Histories) -> FloatArray:
         scores: FloatArray = histories.matrix @ self._weights
@@ -92,22 +121,18 @@ class _ItemItem(Model[ConfigT]):
 
 
 @dataclass(frozen=True)
-class EASEConfig:
-    """Settings of `EASE`.
-
-    Attributes
-    ----------
-    l2
-        λ, the penalty on every squared weight.
-    """
-
-    l2: Penalty = 200.0
+class EASEConfig(ItemItemConfig):
+    """Settings of `EASE`: those of `ItemItemConfig`."""
 
 
 class EASE(_ItemItem[EASEConfig]):
     """EASE (Steck 2019): the least-squares item-item matrix that may not use an item for itself.
 
     G = XᵀX,  P = (G + λI)⁻¹,  B = I − P · diag(1 / diag P)
+
+    With `target_half_life_days`, and so a target Y other than X,
+
+        C = P XᵀY,  B = C − P · diag(diag C / diag P)
     """
 
     name = "ease"
@@ -119,30 +144,29 @@ class EASE(_ItemItem[EASEConfig]):
         validation: HeldOut | None,  # noqa: ARG002
         options: RunOptions,
     ) -> None:
+        matrix = train.matrix
+        target = self._recent(train, matrix)
         penalty = np.full(train.n_items, self.config.l2)
-        self._weights = diagonal_free(train.matrix, penalty, seed=options.seed)
+        self._weights = diagonal_free(matrix, penalty, target=target, seed=options.seed)
 
 
 @dataclass(frozen=True)
-class EDLAEConfig:
-    """Settings of `EDLAE`.
+class EDLAEConfig(ItemItemConfig):
+    """Settings of `EDLAE`, with those of `ItemItemConfig`.
 
     Attributes
     ----------
-    l2
-        λ, the penalty on every squared weight.
     dropout
         p, the share of a history's items that training leaves out at random, in expectation.
     """
 
-    l2: Penalty = 200.0
     dropout: Dropout = 0.25
 
 
 class EDLAE(_ItemItem[EDLAEConfig]):
     """EDLAE (Steck 2020): EASE under dropout, which penalises popular items' weights more.
 
-    P = (G + λI + p / (1 − p) · diag G)⁻¹,  B = I − P · diag(1 / diag P)
+    P = (G + λI + p / (1 − p) · diag G)⁻¹,  B from P as in `EASE`
     """
 
     name = "edlae"
@@ -154,18 +178,18 @@ class EDLAE(_ItemItem[EDLAEConfig]):
         validation: HeldOut | None,  # noqa: ARG002
         options: RunOptions,
     ) -> None:
-        penalty = _dropout_penalty(train.matrix, self.config.l2, self.config.dropout)
-        self._weights = diagonal_free(train.matrix, penalty, seed=options.seed)
+        matrix = train.matrix
+        target = self._recent(train, matrix)
+        penalty = _dropout_penalty(matrix, self.config.l2, self.config.dropout)
+        self._weights = diagonal_free(matrix, penalty, target=target, seed=options.seed)
 
 
 @dataclass(frozen=True)
-class DanEDLAEConfig:
-    """Settings of `DanEDLAE`.
+class DanEDLAEConfig(EDLAEConfig):
+    """Settings of `DanEDLAE`, with those of `EDLAEConfig`.
 
     Attributes
     ----------
-    l2, dropout
-        As in `EDLAE`.
     alpha
         How far popular items are held back; 0 not at all.
     beta
@@ -184,6 +208,8 @@ class DanEDLAE(_ItemItem[DanEDLAEConfig]):
     With n_u and D_i the numbers of entries of user u and item i in training,
 
         G = Xᵀ diag(n_u^(−β)) X,  B as EDLAE solves it from G,  scores = x D^α B D^(−α)
+
+    A target Y has its rows weighted like X's.
     """
 
     name = "dan-edlae"
@@ -200,7 +226,8 @@ class DanEDLAE(_ItemItem[DanEDLAEConfig]):
         counts = np.bincount(train.matrix.indices, minlength=train.n_items)
         popularity = np.maximum(counts, 1) ** config.alpha  # D^α; B is 0 where nobody has the item
         penalty = _dropout_penalty(matrix, config.l2, config.dropout)
-        self._weights = diagonal_free(matrix, penalty, popularity, seed=options.seed)
+        target = self._recent(train, matrix)
+        self._weights = diagonal_free(matrix, penalty, popularity, target=target, seed=options.seed)
 
 
 def _rows_scaled(matrix: Matrix, power: float) -> Matrix:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
-from recsys.errors import DataError
 from recsys.files import Tensors
-from recsys.interactions.tables import (
-    MICROSECONDS_PER_DAY,
-    FloatArray,
-    HeldOut,
-    Histories,
-    LongArray,
-)
+from recsys.interactions.tables import FloatArray, HeldOut, Histories
+from recsys.models.ageing import HalfLife, recency, times_of
 from recsys.models.base import Model, RunOptions
 
-HalfLife = Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
 ConfigT = TypeVar("ConfigT")
 
 
@@ -69,8 +61,8 @@ class Popularity(_Counted[PopularityConfig]):
     ) -> None:
         weights = train.matrix.data
         if self.config.half_life_days is not None:
-            times = _times(train, self.name)
-            weights = weights * _recency(times, times.max(), self.config.half_life_days)
+            times = times_of(train, self.name, "half_life_days")
+            weights = weights * recency(times, times.max(), self.config.half_life_days)
         self._popularity = _column_sums(train, weights)
 
     def _score(self, histories: Histories) -> FloatArray:
@@ -122,28 +114,12 @@ class BuyAgain(_Counted[BuyAgainConfig]):
         weights = histories.matrix.data
         if self.config.half_life_days is None:
             return weights
-        times = _times(histories, self.name)
+        times = times_of(histories, self.name, "half_life_days")
         newest = np.full(len(histories), np.iinfo(np.int64).min)
         np.maximum.at(newest, rows, times)
-        aged = weights * _recency(times, newest[rows], self.config.half_life_days)
+        aged = weights * recency(times, newest[rows], self.config.half_life_days)
         held: FloatArray = np.maximum(aged, np.finfo(np.float32).tiny)
         return held
-
-
-def _times(histories: Histories, name: str) -> LongArray:
-    if histories.times is None:
-        raise DataError(
-            f"{name} with half_life_days needs the time of each interaction",
-            hint="leave half_life_days out, or name the time column",
-        )
-    return histories.times
-
-
-def _recency(times: LongArray, newest: LongArray | np.int64, half_life_days: float) -> FloatArray:
-    """Return 0.5^(age / half-life) of each time, its age counted back from `newest`."""
-    age = (newest - times) / MICROSECONDS_PER_DAY
-    recency: FloatArray = np.exp2(-age / half_life_days).astype(np.float32)
-    return recency
 
 
 def _column_sums(histories: Histories, weights: FloatArray) -> FloatArray:

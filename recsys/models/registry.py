@@ -22,11 +22,16 @@ MODELS: dict[str, str] = {
     "lmf": "recsys.models.factorization:LMF",
     "item-knn": "recsys.models.factorization:ItemKNN",
     "autoencoder": "recsys.models.autoencoders.plain:Autoencoder",
+    "sparse-autoencoder": "recsys.models.autoencoders.sparse:SparseAutoencoder",
     "mult-dae": "recsys.models.autoencoders.mult_dae:MultDAE",
+    "conv-autoencoder": "recsys.models.autoencoders.conv:ConvAutoencoder",
     "mult-vae": "recsys.models.autoencoders.mult_vae:MultVAE",
+    "recvae": "recsys.models.autoencoders.recvae:RecVAE",
     "ease": "recsys.models.linear:EASE",
     "edlae": "recsys.models.linear:EDLAE",
     "dan-edlae": "recsys.models.linear:DanEDLAE",
+    "elsa": "recsys.models.autoencoders.elsa:ELSA",
+    "blend": "recsys.models.blend:Blend",
 }
 
 DEFAULT_MODEL = "dan-edlae"

@@ -27,12 +27,15 @@ class Batch:
         float32 (nnz,).
     n_items
         Size of the catalogue.
+    times
+        int64 (nnz,): microseconds since 1970 UTC; None where the histories have none.
     """
 
     offsets: Tensor
     columns: Tensor
     weights: Tensor
     n_items: int
+    times: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -42,6 +45,26 @@ class Batch:
         """int64 (nnz,): the row of each entry."""
         row = torch.arange(len(self), device=self.offsets.device)
         return row.repeat_interleave(self.offsets.diff(), output_size=len(self.columns))
+
+    @property
+    def cells(self) -> Tensor:
+        """int64 (nnz,): where each entry would stand in a flattened (b, n_items), all distinct."""
+        return self.rows * self.n_items + self.columns
+
+    @cached_property
+    def recency(self) -> Tensor:
+        """int64 (nnz,): how many entries of its row come after each; of equal times, later columns.
+
+        Without times, the columns alone decide.
+        """
+        order = torch.arange(len(self.columns), device=self.columns.device)
+        if self.times is not None:
+            order = self.times.argsort(stable=True)
+            order = order[self.rows[order].argsort(stable=True)]
+        last = self.offsets[1:].repeat_interleave(self.offsets.diff()) - 1  # (nnz,)
+        recency = torch.empty_like(order)
+        recency[order] = last - torch.arange(len(order), device=order.device)
+        return recency
 
     @property
     def totals(self) -> Tensor:
@@ -67,7 +90,7 @@ class DeviceHistories:
     histories
         n histories in memory.
     device
-        Where they go: 8 bytes an entry.
+        Where they go: 8 bytes an entry, 16 with times.
     """
 
     def __init__(self, histories: Histories, device: torch.device) -> None:
@@ -76,13 +99,16 @@ class DeviceHistories:
         self.columns = torch.tensor(matrix.indices, dtype=torch.int32, device=device)  # (nnz,)
         self.weights = torch.tensor(matrix.data, dtype=torch.float32, device=device)  # (nnz,)
         self.n_items = histories.n_items
+        self.times = None  # int64 (nnz,)
+        if histories.times is not None:
+            self.times = torch.tensor(histories.times, dtype=torch.int64, device=device)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def all(self) -> Batch:
         """Return every history, in order, as one batch."""
-        return Batch(self.offsets, self.columns.long(), self.weights, self.n_items)
+        return Batch(self.offsets, self.columns.long(), self.weights, self.n_items, self.times)
 
     def take(self, rows: Tensor) -> Batch:
         """Return the histories at `rows`, int64 (b,), in that order."""
@@ -92,7 +118,9 @@ class DeviceHistories:
         torch.cumsum(lengths, 0, out=offsets[1:])
         entries = (starts - offsets[:-1]).repeat_interleave(lengths)  # (nnz of the batch,)
         entries += torch.arange(len(entries), device=rows.device)
-        return Batch(offsets, self.columns[entries].long(), self.weights[entries], self.n_items)
+        columns, weights = self.columns[entries].long(), self.weights[entries]
+        times = None if self.times is None else self.times[entries]
+        return Batch(offsets, columns, weights, self.n_items, times)
 
     def n_batches(self, size: int) -> int:
         """Return how many batches of at most `size` histories an epoch has."""

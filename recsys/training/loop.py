@@ -113,6 +113,7 @@ def train(
 def _train_epoch(run: Run, histories: DeviceHistories, config: TrainingConfig, bar: Bar) -> float:
     """Take one step a batch; return the mean loss of a history."""
     n_batches = histories.n_batches(config.batch_size)
+    run.network.begin_epoch(run.epoch)
     note = f"epoch {run.epoch + 1} of {config.epochs}  {run.note}"
     total = torch.zeros((), device=run.network.device)  # stays there: no wait after each step
     for index, batch in enumerate(histories.shuffled(config.batch_size, run.generator)):

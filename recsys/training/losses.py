@@ -21,8 +21,7 @@ def multinomial_loss(logits: Tensor, batch: Batch) -> Tensor:
     batch
         The b histories that the logits should explain.
     """
-    entries = batch.rows * batch.n_items + batch.columns  # (nnz,), distinct
-    found = logits.reshape(-1).index_select(0, entries)  # (nnz,)
+    found = logits.reshape(-1).index_select(0, batch.cells)  # (nnz,)
     total = torch.dot(batch.totals, logits.logsumexp(1)) - torch.dot(batch.weights, found)
     return total / len(batch)
 
@@ -34,3 +33,21 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     """
     terms = mean.square() + log_variance.exp() - 1 - log_variance
     return 0.5 * terms.sum(1).mean()
+
+
+def cosine_loss(scores: Tensor, batch: Batch) -> Tensor:
+    """Return the squared distance of scores z and histories x, both scaled to length 1.
+
+    ‖z/‖z‖ − x/‖x‖‖² = 2 − 2 z·x / (‖z‖ ‖x‖), of which the product runs over the history's own
+    items alone (Vančura et al. 2022).
+
+    Parameters
+    ----------
+    scores
+        float32 (b, n_items).
+    batch
+        The b histories that the scores should resemble.
+    """
+    found = scores.reshape(-1).index_select(0, batch.cells)  # (nnz,)
+    lengths = torch.linalg.vector_norm(scores, dim=1).clamp(min=1e-8)  # (b,)
+    return 2 - 2 * torch.dot(found / lengths[batch.rows], batch.normalised) / len(batch)

@@ -36,6 +36,20 @@ class Network(nn.Module, ABC):
             Epochs done, with the part of the one that is going on; for schedules.
         """
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Get ready for an epoch, `epoch` of them done: choose which weights learn, say.
+
+        Called before each epoch, the first after a resumption too. What must outlive an
+        interruption belongs to `state_dict`.
+        """
+
+    def measured(self) -> dict[str, float]:
+        """Return what else to note of the epoch that has ended, by name, for the curve."""
+        return {}
+
+    def release(self) -> None:
+        """Let go of the parts that only training needs; a network to be restored has none."""
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""

@@ -22,7 +22,8 @@ class Run:
     epoch
         Epochs done.
     curve
-        One point an epoch: `epoch`, `loss` (mean over histories), with validation `ndcg@100`.
+        One point an epoch: `epoch`, `loss` (mean over histories), what the network measured, with
+        validation `ndcg@100`.
     best_epoch
         The epoch whose weights are kept; 0 before the first has ended.
     best
@@ -51,7 +52,7 @@ class Run:
     def record(self, loss: float, metric: float | None) -> None:
         """Close an epoch. The best one's weights are kept; without a metric, the last one's."""
         self.epoch += 1
-        self.curve.append({"epoch": self.epoch, "loss": loss})
+        self.curve.append({"epoch": self.epoch, "loss": loss, **self.network.measured()})
         if metric is not None:
             self.curve[-1][METRIC] = metric
             if self.best_epoch and metric <= self.curve[self.best_epoch - 1][METRIC]:

@@ -160,6 +160,7 @@ FLAGS: dict[str, tuple[str, str, object]] = {
     "--min-user-items": ("clean.min_user_items", "5", 5),
     "--min-item-users": ("clean.min_item_users", "3", 3),
     "--half-life-days": ("weights.half_life_days", "60", 60.0),
+    "--train-half-life-days": ("weights.train_half_life_days", "30", 30.0),
     "--per-day-bought": ("weights.per_day_bought", "0.3", 0.3),
     "--value-weight": ("weights.value", "0.1", 0.1),
 }

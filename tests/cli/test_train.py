@@ -9,6 +9,7 @@ import pytest
 
 from recsys.artifacts import list_versions, load_current
 from recsys.interactions.dataset import load_dataset
+from recsys.interactions.weighting import Weighting
 from recsys.models.registry import DEFAULT_MODEL, make_model
 from recsys.recommender import Recommender
 
@@ -37,15 +38,17 @@ def test_without_a_model_named_it_is_the_default_one(run: Any, shop: Path, tmp_p
 
 
 def test_json_says_what_was_published(run: Any, shop: Path, tmp_path: Path) -> None:
-    flags = ["--model", "ease", "--set", "ease.l2=2.5", "--half-life-days", 30, "--json"]
-    ended = run("train", "--data", shop, "--out", tmp_path, *flags)
+    flags = ["--model", "ease", "--set", "ease.l2=2.5", "--json"]
+    ages = ["--half-life-days", 30, "--train-half-life-days", 20]
+    ended = run("train", "--data", shop, "--out", tmp_path, *flags, *ages)
     said = json.loads(ended.out)
     manifest = load_current(tmp_path).manifest
     assert said["version"] == manifest.version
     assert Path(said["folder"]) == tmp_path / manifest.version
-    assert said["config"] == manifest.config == {"l2": 2.5}
+    assert said["config"] == manifest.config == {"l2": 2.5, "target_half_life_days": None}
     assert said["weighting"] == manifest.weighting
     assert manifest.weighting["half_life_days"] == 30
+    assert load_current(tmp_path).weighting == Weighting(30, train_half_life_days=20)
     assert said["seconds"] > 0
 
 

@@ -21,10 +21,10 @@ SMALL = {"hidden": (8,), "epochs": 6, "patience": 2, "batch_size": 32, "learning
 
 def test_a_model_with_nothing_to_choose_learns_once_from_everything(shop: Dataset) -> None:
     training = training_split(shop.interactions, seed=1)
-    weighting = Weighting(half_life_days=20)
+    weighting = Weighting(half_life_days=20, train_half_life_days=10)
     model = fit_chosen("ease", {"l2": 3.0}, weighting, training, RunOptions())
     histories = weighting.histories(training.full, training.full_at)
-    alone = make_model("ease", {"l2": 3.0}).fit(histories)
+    alone = make_model("ease", {"l2": 3.0}).fit(weighting.training(training.full, training.full_at))
     np.testing.assert_array_equal(model.score(histories), alone.score(histories))
 
 

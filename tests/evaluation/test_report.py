@@ -92,7 +92,7 @@ def test_the_figures_are_those_of_the_json(report: dict[str, Any]) -> None:
 
 def test_plots_have_every_model_and_an_accessible_name(report: dict[str, Any]) -> None:
     html = render(report_page(report))
-    assert html.count('role="img"') == html.count("<desc") == 2 * 4 + 2  # one pair is side by side
+    assert html.count('role="img"') == html.count("<desc") == 2 * 5 + 2  # one pair is side by side
     for result in report["results"]:
         assert f"<title>{result['model']}: {result['metrics']['ndcg@100']['mean']:.3f}" in html
 

@@ -73,6 +73,14 @@ def test_dropout_hides_whole_entries_and_scales_up_the_rest() -> None:
     assert torch.equal(drop_entries(weights, 0, torch.Generator()), weights)
 
 
+def test_layer_norms_begin_with_a_gain_of_one() -> None:
+    layers = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.LayerNorm(5))
+    initialise(layers, torch.Generator().manual_seed(0))
+    assert torch.equal(layers[1].weight, torch.ones(5))
+    assert torch.equal(layers[1].bias, torch.zeros(5))
+    assert 0 < layers[0].bias.abs().max() < 0.01
+
+
 def test_mult_dae_scores_are_the_papers_formula() -> None:
     model = MultDAE(MultDAEConfig(**SMALL)).fit(tastes(90, 0), options=CPU)
     learnt, shop = model.tensors(), tastes(5, 9)
@@ -141,6 +149,24 @@ def test_dropout_corrupts_the_input_but_not_the_target() -> None:
     torch.testing.assert_close(*losses)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("mult-vae", {"hidden": [16, 8]}),
+        ("sparse-autoencoder", {"units": 16, "active": 4}),
+        ("conv-autoencoder", {"width": 8}),
+        ("recvae", {"width": 16, "latent": 8}),
+        ("elsa", {"factors": 8}),
+    ],
+)
+def test_a_fit_leaves_the_global_random_state_alone(name: str, settings: dict[str, Any]) -> None:
+    shop = tastes(60, 0)
+    timed = Histories(shop.matrix, np.arange(shop.matrix.nnz))
+    before = torch.get_rng_state()
+    make_model(name, {**settings, "epochs": 2}).fit(timed, options=CPU)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @every_autoencoder
 def test_a_refit_for_the_chosen_epochs_repeats_the_run_that_chose_them(name: str) -> None:
     shop, kind = tastes(90, 0), model_class(name)
@@ -185,6 +211,10 @@ def test_a_training_that_diverges_leaves_no_model() -> None:
         ("mult-vae", {"hidden": [600]}),
         ("autoencoder", {"dropout": 0.5}),
         ("autoencoder", {"epochs": 0}),
+        ("sparse-autoencoder", {"active": 0}),
+        ("conv-autoencoder", {"length": 0}),
+        ("recvae", {"gamma": -1}),
+        ("elsa", {"factors": 0}),
     ],
 )
 def test_settings_out_of_range_are_refused(name: str, settings: dict[str, Any]) -> None:
@@ -194,13 +224,15 @@ def test_settings_out_of_range_are_refused(name: str, settings: dict[str, Any]) 
 
 def test_ctrl_c_leaves_a_model_that_scores(tmp_path: Path) -> None:
     script = """
-        import sys
+        import signal, sys
         from pathlib import Path
         import numpy as np, scipy.sparse as sp
         from recsys.interactions.tables import Histories
         from recsys.models.autoencoders.mult_dae import MultDAE, MultDAEConfig
         from recsys.models.base import RunOptions
 
+        # what runs in a shell's background inherits an ignored SIGINT
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         shop = Histories(sp.csr_array(np.eye(50, 40, dtype=np.float32) + np.eye(50, 40, 1)))
         model = MultDAE(MultDAEConfig(hidden=(8,), epochs=1_000_000))
         model.fit(shop, options=RunOptions(device="cpu", checkpoints=Path(sys.argv[1])))

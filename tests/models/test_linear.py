@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from recsys.errors import SettingsError, TrainingError
-from recsys.interactions.tables import Histories
+from recsys.errors import DataError, SettingsError, TrainingError
+from recsys.interactions.tables import MICROSECONDS_PER_DAY, Histories
 from recsys.models.linear import (
     EASE,
     EDLAE,
@@ -109,6 +109,71 @@ def test_float32_that_is_not_exact_enough_is_refused() -> None:
     with pytest.raises(TrainingError, match=r"not positive definite.*raise l2"):
         EASE(EASEConfig(l2=1e-7)).fit(histories(X))
     EASE(EASEConfig(l2=100)).fit(histories(X))
+
+
+def aged(X: np.ndarray, half_life: float, seed: int = 5) -> tuple[Histories, np.ndarray]:
+    """Histories of X with times, and Y: X with each entry aged from the newest time."""
+    matrix = sp.csr_array(X)
+    days = np.random.default_rng(seed).integers(0, 200, matrix.nnz)
+    Y = matrix.astype(np.float64)
+    Y.data *= 0.5 ** ((days.max() - days) / half_life)
+    return Histories(matrix, days * MICROSECONDS_PER_DAY), Y.toarray()
+
+
+def test_a_recent_target_is_the_regression_of_what_was_taken_lately_on_all_the_rest() -> None:
+    train, Y = aged(dense(300, 25), 30)
+    X = train.matrix.toarray().astype(np.float64)
+    B = EASE(EASEConfig(l2=3, target_half_life_days=30)).fit(train).tensors()["weights"]
+    for item in range(25):
+        others = np.delete(np.arange(25), item)
+        A = X[:, others]
+        ridge = np.linalg.solve(A.T @ A + 3 * np.eye(24), A.T @ Y[:, item])
+        np.testing.assert_allclose(B[others, item], ridge, rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(np.diagonal(B), 0)
+
+
+def test_a_recent_target_across_blocks_with_all_that_dan_does() -> None:
+    train, Y = aged(dense(900, 1100, share=0.03), 60)
+    X = train.matrix.toarray().astype(np.float64)
+    lengths, counts = (X > 0).sum(axis=1), np.maximum((X > 0).sum(axis=0), 1)
+    rows = np.maximum(lengths, 1)[:, None] ** -0.4
+    G = X.T @ (rows * X)
+    P = np.linalg.inv(G + np.diag(20 + 0.25 / 0.75 * np.diag(G)))
+    C = P @ X.T @ (rows * Y)
+    expected = np.diag(counts**0.3) @ (C - P * (np.diag(C) / np.diag(P))) @ np.diag(counts**-0.3)
+    settings = {"l2": 20, "dropout": 0.25, "alpha": 0.3, "beta": 0.4, "target_half_life_days": 60}
+    model = make_model("dan-edlae", settings).fit(train)
+    np.testing.assert_allclose(model.tensors()["weights"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ease", "edlae", "dan-edlae"])
+def test_a_target_that_hardly_ages_is_no_target(name: str) -> None:
+    train, _ = aged(dense(300, 600, share=0.05), 1)
+    plain = make_model(name, {"l2": 5.0}).fit(train).tensors()["weights"]
+    settings = {"l2": 5.0, "target_half_life_days": 1e9}
+    aged_little = make_model(name, settings).fit(train).tensors()["weights"]
+    np.testing.assert_allclose(aged_little, plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ease", "edlae", "dan-edlae"])
+def test_a_recent_target_needs_times_and_an_age(name: str) -> None:
+    model = make_model(name, {"target_half_life_days": 30})
+    with pytest.raises(DataError, match=f"{name} with target_half_life_days needs the time"):
+        model.fit(histories(dense(30, 10)))
+    with pytest.raises(SettingsError, match="target_half_life_days = 0"):
+        make_model(name, {"target_half_life_days": 0})
+
+
+def test_a_recent_target_takes_a_second_array_and_no_third() -> None:
+    train, _ = aged(dense(500, 3000, share=0.01), 30)
+    size = 4 * 3000**2
+    tracemalloc.start()
+    try:
+        EASE(EASEConfig(target_half_life_days=30)).fit(train)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 2 * size <= peak < 2.9 * size
 
 
 @pytest.mark.parametrize("value", [0, -3, float("nan"), float("inf")])

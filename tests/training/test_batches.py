@@ -63,3 +63,29 @@ def test_batches_may_be_larger_than_the_shop(shop: Histories) -> None:
     held = DeviceHistories(shop, CPU)
     (only,) = held.shuffled(1000, torch.Generator().manual_seed(3))
     assert len(only) == len(shop)
+
+
+@given(histories(), st.data())
+def test_times_travel_and_the_newest_entry_of_a_row_comes_first(
+    shop: Histories, data: st.DataObject
+) -> None:
+    days = data.draw(st.integers(1, 4))  # few of them, so that many are equal
+    times = np.random.default_rng(1).integers(0, days, shop.matrix.nnz)
+    timed = Histories(shop.matrix, times)
+    rows = data.draw(st.lists(st.integers(0, len(shop) - 1), max_size=15))
+    batch = DeviceHistories(timed, CPU).take(torch.tensor(rows, dtype=torch.int64))
+    picked = timed.rows(np.array(rows, dtype=np.int64))
+    np.testing.assert_array_equal(batch.times, picked.times)
+    for row in range(len(rows)):
+        of_row = slice(*batch.offsets[row : row + 2].tolist())
+        stamps, columns = batch.times[of_row].tolist(), batch.columns[of_row].tolist()
+        entries = list(zip(stamps, columns, strict=True))
+        newest_first = sorted(entries, reverse=True)
+        assert [newest_first.index(entry) for entry in entries] == batch.recency[of_row].tolist()
+
+
+def test_without_times_the_later_columns_count_as_newer(shop: Histories) -> None:
+    batch = DeviceHistories(shop, CPU).all()
+    assert batch.times is None
+    n_entries = int(batch.offsets[1])
+    assert batch.recency[:n_entries].tolist() == list(range(n_entries))[::-1]

@@ -77,6 +77,27 @@ def test_schedules_see_epochs_go_by_in_even_parts(shop: Histories) -> None:
     assert seen == pytest.approx(np.arange(18) / 3)  # three batches in each of six epochs
 
 
+def test_a_network_hears_of_each_epoch_and_what_it_measures_joins_the_curve(
+    shop: Histories,
+) -> None:
+    class Counting(FeedForward):
+        def begin_epoch(self, epoch: int) -> None:
+            started.append(epoch)
+            self.steps = 0
+
+        def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> torch.Tensor:
+            self.steps += 1
+            return super().loss(batch, generator, epoch)
+
+        def measured(self) -> dict[str, float]:
+            return {"steps": self.steps}
+
+    started: list[int] = []
+    run = trained(shop, network=Counting(30, (16,), 0.5))
+    assert started == [0, 1, 2, 3, 4, 5]
+    assert [point["steps"] for point in run.curve] == [3] * 6
+
+
 def test_training_stops_when_patience_ends_and_keeps_the_best_epoch(
     shop: Histories, held_out: HeldOut
 ) -> None:

@@ -5,7 +5,7 @@ import torch
 
 from recsys.interactions.tables import Histories
 from recsys.training.batches import DeviceHistories
-from recsys.training.losses import gaussian_kl, multinomial_loss
+from recsys.training.losses import cosine_loss, gaussian_kl, multinomial_loss
 from recsys.training.schedules import ramp
 
 
@@ -51,3 +51,34 @@ def test_gaussian_kl_equals_torch_distributions() -> None:
 )
 def test_ramp(epoch: float, length: float, value: float) -> None:
     assert ramp(epoch, length, 0.2) == pytest.approx(value)
+
+
+def test_cosine_loss_and_its_gradient_equal_the_dense_formula() -> None:
+    generator = np.random.default_rng(0)
+    X = np.where(generator.random((7, 11)) < 0.4, generator.uniform(0.1, 1, (7, 11)), 0)
+    X[:, 2] = 0.5  # none is empty
+    batch = DeviceHistories(
+        Histories(sp.csr_array(X.astype(np.float32))), torch.device("cpu")
+    ).all()
+    scores = torch.tensor(generator.normal(size=(7, 11)), dtype=torch.float32)
+    sparse_scores, dense_scores = (scores.clone().requires_grad_() for _ in range(2))
+
+    loss = cosine_loss(sparse_scores, batch)
+    target = torch.tensor(X, dtype=torch.float32)
+    predicted = dense_scores / dense_scores.norm(dim=1, keepdim=True)
+    expected = (predicted - target / target.norm(dim=1, keepdim=True)).square().sum(1).mean()
+    torch.testing.assert_close(loss, expected)
+
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(sparse_scores.grad, dense_scores.grad)
+
+
+def test_the_cosine_loss_of_no_history_and_of_no_score_is_finite() -> None:
+    nothing = sp.csr_array(np.array([[0, 0], [1, 0]], np.float32))
+    batch = DeviceHistories(Histories(nothing), torch.device("cpu")).all()
+    scores = torch.zeros(2, 2, requires_grad=True)
+    loss = cosine_loss(scores, batch)
+    loss.backward()
+    assert loss.item() == 2
+    assert torch.isfinite(scores.grad).all()

@@ -46,7 +46,8 @@ class NeuralModel(Model[ConfigT]):
     Attributes
     ----------
     curve
-        One point an epoch of the last fit: `epoch`, `loss` and, with validation, `ndcg@100`.
+        One point an epoch of the last fit: `epoch`, `loss`, what else the network measures
+        and, with validation, `ndcg@100`.
     """
 
     def __init__(self, config: ConfigT | None = None) -> None:
@@ -90,12 +91,13 @@ class NeuralModel(Model[ConfigT]):
         initialise(network, generator)
         run = train(
             network,
-            DeviceHistories(train_on, device),
+            DeviceHistories(self._seen(train_on), device),
             validation,
             self.config,
             generator=generator,
             checkpoints=self._checkpoints(train_on, validation, options, device),
         )
+        network.release()
         self.curve, self._network, self._best_epoch = run.curve, network, run.best_epoch
 
     def _checkpoints(
@@ -118,10 +120,15 @@ class NeuralModel(Model[ConfigT]):
         return Checkpoints(options.checkpoints, identity, options.resume)
 
     def _score(self, histories: Histories) -> FloatArray:
-        return self._fitted.score(histories)
+        return self._fitted.score(self._seen(histories))
+
+    def _seen(self, histories: Histories) -> Histories:
+        """Return the histories without the times that most networks have no use for."""
+        return histories if self.needs_times else Histories(histories.matrix)
 
     def _restore(self, n_items: int, tensors: Tensors) -> None:
         network = self._build(n_items)
+        network.release()
         # torch.tensor copies: the arrays may be read-only, which tensors cannot be
         network.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})
         self._network = network

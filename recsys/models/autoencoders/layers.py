@@ -28,15 +28,28 @@ class HistoryLayer(nn.Module):
 
     def forward(self, batch: Batch, weights: Tensor) -> Tensor:
         """Return float32 (b, width) for a batch whose entries weigh `weights`, (nnz,)."""
-        summed = functional.embedding_bag(
-            batch.columns,
-            self.weight,
-            batch.offsets,
-            mode="sum",
-            per_sample_weights=weights,
-            include_last_offset=True,
-        )
-        return summed + self.bias
+        return sum_rows(self.weight, batch, weights) + self.bias
+
+
+def sum_rows(matrix: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+    """Return x W, float32 (b, width), for W = `matrix` (n_items, width).
+
+    x holds the entries of a batch, weighing `weights`, (nnz,).
+    """
+    return functional.embedding_bag(
+        batch.columns,
+        matrix,
+        batch.offsets,
+        mode="sum",
+        per_sample_weights=weights,
+        include_last_offset=True,
+    )
+
+
+def linear(n_in: int, n_out: int) -> nn.Linear:
+    """Return a fully connected layer whose weights are still to be drawn or loaded."""
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out)  # type: ignore[no-untyped-call]
+    return layer
 
 
 def tanh_layers(widths: Sequence[int]) -> nn.Sequential:
@@ -46,8 +59,7 @@ def tanh_layers(widths: Sequence[int]) -> nn.Sequential:
     """
     layers: list[nn.Module] = []
     for narrow, wide in pairwise(widths):
-        linear = nn.utils.skip_init(nn.Linear, narrow, wide)  # type: ignore[no-untyped-call]
-        layers += [linear, nn.Tanh()]
+        layers += [linear(narrow, wide), nn.Tanh()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -58,9 +70,15 @@ def drop_entries(weights: Tensor, rate: float, generator: torch.Generator) -> Te
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """Draw all weights: matrices by Glorot's uniform rule, biases normal with deviation 0.001."""
+    """Draw all weights: matrices by Glorot's uniform rule, biases normal with deviation 0.001.
+
+    Layer norms begin as they should, with a gain of 1.
+    """
     for parameter in network.parameters():
         if parameter.ndim > 1:
             nn.init.xavier_uniform_(parameter, generator=generator)
         else:
             nn.init.normal_(parameter, std=0.001, generator=generator)
+    for module in network.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.reset_parameters()
