@@ -4,7 +4,7 @@ SERVE ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 DATA := data/online-retail
-MODELS := mult-dae,mult-vae,ease
+MODELS := ease,dan-edlae,mult-dae,mult-vae
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
@@ -63,7 +63,7 @@ models/current demo/train.txt &: demo/inspect.txt
 	@$(BIN)/recsys train --data $(DATA) > demo/train.txt
 
 demo/evaluation.txt: demo/train.txt
-	@echo "Comparing models on held-out customers (two to three minutes) …"
+	@echo "Comparing models on held-out customers (a minute or two) …"
 	@$(BIN)/python evaluate.py --data $(DATA) --models popularity,als,$(MODELS) \
 		--json demo/evaluation.json > $@
 

@@ -26,7 +26,8 @@ def events_of(
     stored
         The events trained on: entries have times, or values, if these do.
     now
-        Time of an entry without one, microseconds since 1970 UTC.
+        Time of an entry without one, microseconds since 1970 UTC; each such entry comes a
+        microsecond after the one before it, so that models that read order see theirs.
 
     Raises
     ------
@@ -38,7 +39,8 @@ def events_of(
     codes = np.array([_code(entry, items) for entry in entries], np.int32)
     times, values = None, None
     if stored.times is not None:
-        times = np.array([_time(entry, now or 0) for entry in entries], np.int64)
+        places = enumerate(entries, now or 0)
+        times = np.array([_time(entry, place) for place, entry in places], np.int64)
     if stored.values is not None:
         values = np.array([_value(entry) for entry in entries], np.float32)
     return Interactions.from_events(
