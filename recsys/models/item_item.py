@@ -92,7 +92,8 @@ def _check_memory(n_items: int, n_arrays: int) -> None:
     if available is not None and needed > available:
         raise TrainingError(
             f"an item-item matrix of {n_items:,} items needs {needed / 1e9:,.1f} GB of memory, "
-            f"{available / 1e9:,.1f} GB are free; keep fewer items (raise min_item_users) or train elsa"
+            f"{available / 1e9:,.1f} GB are free; keep fewer items (raise "
+            "min_item_users) or train elsa, which needs no such matrix"
         )
 
 
