@@ -160,6 +160,12 @@ class Histories:
         )
         return Histories(matrix, self.times[entries[index].data])
 
+    def mask(self, scores: FloatArray) -> FloatArray:
+        """Set the scores, (b, n_items), of each history's own items to −inf, in place."""
+        row_of = np.repeat(np.arange(len(self)), np.diff(self.matrix.indptr))
+        scores[row_of, self.matrix.indices] = -np.inf
+        return scores
+
     def batches(self, size: int) -> Iterator[tuple[int, Histories]]:
         """Yield (first row, at most `size` rows) from top to bottom."""
         for start in range(0, len(self), size):
@@ -193,8 +199,4 @@ class HeldOut:
 
     def mask_seen(self, scores: FloatArray) -> FloatArray:
         """Set the scores, (b, n_items), of items that may not be found to −inf, in place."""
-        if not self.repeats:
-            matrix = self.given.matrix
-            rows = np.repeat(np.arange(len(self)), np.diff(matrix.indptr))
-            scores[rows, matrix.indices] = -np.inf
-        return scores
+        return scores if self.repeats else self.given.mask(scores)

@@ -16,17 +16,15 @@ from pydantic import Field
 from recsys.errors import SettingsError
 from recsys.files import Tensors
 from recsys.interactions.tables import FloatArray, HeldOut, Histories
-from recsys.metrics import hits, ndcg
 from recsys.models.base import Model, RunOptions
 from recsys.models.registry import make_model
 from recsys.progress import progress
-from recsys.topk import top_k
+from recsys.training.validation import found
 
 logger = logging.getLogger(__name__)
 
 Doubles = npt.NDArray[np.float64]
 
-_DEPTH = 100  # of the lists whose NDCG chooses
 _SCORES_AT_ONCE = 2**22  # validation scores of all members, 16 MiB
 _MOST_TRIED = 100
 _PARTS = (20, 12, 10, 8, 6, 5, 4, 3, 2, 1)
@@ -191,12 +189,9 @@ def _best_shares(members: Sequence[Model[Any]], validation: HeldOut) -> Doubles:
     with progress("blending", len(validation)) as bar:
         for _, users in validation.batches(batch):
             scores = np.stack([_standardised(member.score(users.given)) for member in members])
-            target = users.target.matrix
             for index, shares in enumerate(tried.astype(np.float32)):
                 blended = np.tensordot(shares, scores, 1)  # (b, n_items)
-                lists = top_k(users.mask_seen(blended), _DEPTH)
-                found = ndcg(hits(lists, target), np.diff(target.indptr), _DEPTH)
-                total[index] += np.nansum(found)
+                total[index] += np.nansum(found(blended, users))
             bar.advance(len(users))
     best: Doubles = tried[total.argmax()]
     return best

@@ -17,7 +17,7 @@ from recsys.artifacts import Artifact, load_current
 from recsys.errors import NotFoundError, UsageError
 from recsys.ids import IdMap
 from recsys.interactions.catalogue import Catalogue
-from recsys.interactions.tables import BoolArray, FloatArray, Histories, Interactions
+from recsys.interactions.tables import BoolArray, FloatArray, Interactions
 from recsys.recommender.answers import (
     Fallback,
     HistoryEntry,
@@ -178,9 +178,8 @@ class Recommender:
         own = self.interactions.rows(np.array([code]))
         items = own.items.tolist()
         times = [None] * len(items) if own.times is None else own.times.tolist()
-        counts: dict[
-            int, int
-        ] = {}  # in the order of latest events: counting again moves to the end
+        # in the order of latest events: counting again moves to the end
+        counts: dict[int, int] = {}
         for item in items:
             counts[item] = counts.pop(item, 0) + 1
         last = dict(zip(items, times, strict=True))
@@ -235,7 +234,7 @@ class Recommender:
             histories = self._artifact.weighting.histories(batch, at)
             scores = _own(self._artifact.model.score(histories))  # (b, n_items)
             if not rules.include_seen:
-                _mask_seen(scores, histories)
+                histories.mask(scores)
             yield from self._best(scores, allowed, k)
 
     def _best(
@@ -317,9 +316,3 @@ def _check(k: int) -> None:
 def _own(scores: FloatArray) -> FloatArray:
     """Return scores that may be written to: a model may answer with a view of what it learnt."""
     return scores if scores.flags.owndata and scores.flags.writeable else scores.copy()
-
-
-def _mask_seen(scores: FloatArray, histories: Histories) -> None:
-    matrix = histories.matrix
-    rows = np.repeat(np.arange(len(histories)), np.diff(matrix.indptr))
-    scores[rows, matrix.indices] = -np.inf

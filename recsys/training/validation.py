@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from recsys.interactions.tables import HeldOut
-from recsys.metrics import hits, ndcg
+from recsys.interactions.tables import FloatArray, HeldOut
+from recsys.metrics import Values, hits, ndcg
 from recsys.topk import top_k
-from recsys.training.network import Network
+
+if TYPE_CHECKING:  # models without a network validate, too, and need no torch
+    from recsys.training.network import Network
 
 METRIC = "ndcg@100"
 _DEPTH = 100
@@ -16,9 +20,15 @@ _BATCH = 500  # users scored at once, so that memory does not grow with their nu
 
 def validate(network: Network, held_out: HeldOut) -> float:
     """Return the mean NDCG@100 over the held-out users who have something to be found."""
-    per_user = []
-    for _, users in held_out.batches(_BATCH):
-        lists = top_k(users.mask_seen(network.score(users.given)), _DEPTH)
-        target = users.target.matrix
-        per_user.append(ndcg(hits(lists, target), np.diff(target.indptr), _DEPTH))
+    per_user = [found(network.score(users.given), users) for _, users in held_out.batches(_BATCH)]
     return float(np.nanmean(np.concatenate(per_user)))
+
+
+def found(scores: FloatArray, users: HeldOut) -> Values:
+    """Return each user's NDCG@100, (b,), NaN where nothing is to be found.
+
+    `scores`, (b, n_items), are written to: seen items are masked.
+    """
+    lists = top_k(users.mask_seen(scores), _DEPTH)
+    target = users.target.matrix
+    return ndcg(hits(lists, target), np.diff(target.indptr), _DEPTH)
