@@ -63,6 +63,30 @@ class Compared:
         best = self.ranked(result["cut"])[0]
         return best is not result and result["versus"][best["model"]]["p_value"] >= SURE
 
+    @cached_property
+    def together(self) -> Compared | None:
+        """The cuts as one, with the results that are pooled over them; None where none are."""
+        pooled = self.report.get("pooled", {}).get("results")
+        if not pooled:
+            return None
+        found = {
+            result["model"]: {**result, "cut": None, "metrics": {result["metric"]: result}}
+            for result in pooled
+        }
+        failed_at: dict[str, list[str]] = {model: [] for model in self.models}
+        for result in self.failed():
+            failed_at[result["model"]].append(result["cut"])
+        return Compared(
+            {
+                "results": [
+                    found[model]
+                    if model in found
+                    else {"model": model, "cut": None, "error": f"at {listed(failed_at[model])}"}
+                    for model in self.models
+                ]
+            }
+        )
+
     @property
     def at_latest(self) -> str:
         """Words that start a sentence about the latest cut of several."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from recsys import metrics
 from recsys.interactions.splits import Split
-from recsys.interactions.tables import BoolArray, HeldOut, LongArray, Matrix
+from recsys.interactions.tables import BoolArray, HeldOut, IntArray, LongArray, Matrix
 from recsys.interactions.weighting import Weighting
 from recsys.metrics import Counts, Marks, Values
 from recsys.models.base import Model
@@ -51,6 +51,8 @@ class Measured:
 
     Attributes
     ----------
+    users
+        int32 (n,): codes of the test users in the data set; the arrays below are in their order.
     values
         float64 (n,) by `metric@k`: one number a test user, NaN where there is none.
     by_item_group
@@ -75,6 +77,7 @@ class Measured:
         Training curves: `split`, `stage` (see `Fit`) and its `points`, one an epoch.
     """
 
+    users: IntArray
     values: dict[str, Values]
     by_item_group: dict[str, Values]
     lengths: LongArray
@@ -141,7 +144,8 @@ class Measure:
             name: np.concatenate(columns)
             for name, columns in zip(ITEM_GROUPS, zip(*by_group, strict=True), strict=True)
         }
-        return Measured(values, by_item_group, lengths, catalogue, listed, seconds)
+        users_tested = self._split.test.users
+        return Measured(users_tested, values, by_item_group, lengths, catalogue, listed, seconds)
 
     def _lists(self, model: Model[Any], users: HeldOut) -> TopK:
         longest = max(*self._ks, *(k for _, k in ALWAYS))

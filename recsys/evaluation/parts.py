@@ -61,7 +61,11 @@ class Parts:
 
     def save(self, key: str, measured: Measured) -> None:
         """Write a part; the JSON comes last and vouches for the arrays."""
-        tensors: Tensors = {"lengths": measured.lengths, "catalogue": measured.catalogue}
+        tensors: Tensors = {
+            "users": measured.users,
+            "lengths": measured.lengths,
+            "catalogue": measured.catalogue,
+        }
         tensors |= {f"values {name}": array for name, array in measured.values.items()}
         tensors |= {f"group {name}": array for name, array in measured.by_item_group.items()}
         tensors |= {f"listed {k}": array for k, array in measured.listed.items()}
@@ -81,6 +85,7 @@ def _restored(tensors: Tensors, facts: Mapping[str, Any]) -> Measured:
         values={name: array for (kind, name), array in named.items() if kind == "values"},
         by_item_group={name: array for (kind, name), array in named.items() if kind == "group"},
         listed={int(name): array for (kind, name), array in named.items() if kind == "listed"},
+        users=tensors["users"],
         lengths=tensors["lengths"],
         catalogue=tensors["catalogue"],
         **{name: facts[name] for name in _FACTS},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from recsys.evaluation import verdicts
@@ -57,6 +57,7 @@ def report_page(report: Mapping[str, Any]) -> Page:
     sections: list[Section | None] = [_accuracy(compared)]
     if compared.tested:
         sections += [
+            _together(compared),
             lengths_section(compared),
             speed_section(compared),
             histories_section(compared),
@@ -113,7 +114,42 @@ def _n_tested(compared: Compared, cut: str | None) -> int:
 
 
 def _accuracy(compared: Compared) -> Section:
-    blocks: list[Table | Figure | Note] = [_main_table(compared)]
+    columns = (
+        *(Column(metric_name(name)) for name in SHOWN),
+        Column("vs baseline"),
+        Column("Fit, s"),
+        Column("Users/s"),
+        Column("Peak memory"),
+    )
+    caption = "Means over users, with 95 % intervals"
+    blocks: list[Table | Figure | Note] = [_table(compared, caption, columns, _main_cells)]
+    if compared.tested:
+        blocks += [_intervals(compared), Note(_how_sure(compared))]
+    return Section("Accuracy", verdicts.verdict(compared), tuple(blocks))
+
+
+def _together(compared: Compared) -> Section | None:
+    """Show what the cuts say together, where there are several."""
+    together = compared.together
+    if together is None:
+        return None
+    pooled = compared.report["pooled"]
+    caption = (
+        f"Over the {len(pooled['cuts'])} cuts together: {pooled['results'][0]['n']:,} rows of "
+        f"{pooled['users']:,} customers"
+    )
+    columns = (Column(metric_name(COMPARED)), Column("vs baseline"))
+    note = (
+        "Means run over all rows, one for each customer and cut. A customer tested at several cuts "
+        "is one customer still: intervals and p-values resample customers, each with all its rows."
+    )
+    table = _table(together, caption, columns, _pooled_cells)
+    says = verdicts.verdict(together)
+    return Section("The cuts together", says, (table, _intervals(together), Note(note)))
+
+
+def _intervals(compared: Compared) -> Figure:
+    """Draw what results are ranked by, a group of bars for each cut."""
     groups = tuple(
         (
             str(cut) if cut else "",
@@ -130,13 +166,10 @@ def _accuracy(compared: Compared) -> Section:
         )
         for cut in compared.tested
     )
-    if groups:
-        name = metric_name(COMPARED)
-        title = f"{name} with 95 % intervals"
-        axis = Axis(f"{name}, mean over users")
-        blocks.append(Figure((BarPlot(title, verdicts.verdict(compared), axis, groups),)))
-        blocks.append(Note(_how_sure(compared)))
-    return Section("Accuracy", verdicts.verdict(compared), tuple(blocks))
+    name = metric_name(COMPARED)
+    axis = Axis(f"{name}, mean")
+    title = f"{name} with 95 % intervals"
+    return Figure((BarPlot(title, verdicts.verdict(compared), axis, groups),))
 
 
 def _how_sure(compared: Compared) -> str:
@@ -150,29 +183,25 @@ def _how_sure(compared: Compared) -> str:
     return text + "Memory is the whole process's peak, data included."
 
 
-def _main_table(compared: Compared) -> Table:
+def _table(
+    compared: Compared,
+    caption: str,
+    columns: Sequence[Column],
+    cells: Callable[[Compared, Result], Iterator[Cell]],
+) -> Table:
+    """Return a table with a row for each result, the failed ones too; the best is marked."""
     by_cut = compared.cuts != [None]
-    columns = (
-        MODEL,
-        *([Column("Cut", number=False)] if by_cut else []),
-        *(Column(metric_name(name)) for name in SHOWN),
-        Column("vs baseline"),
-        Column("Fit, s"),
-        Column("Users/s"),
-        Column("Peak memory"),
-    )
     rows = []
     for result in compared.report["results"]:
         start = [Cell(str(result["cut"]))] if by_cut else []
         if "error" in result:
-            reason = Cell(f"failed: {result['error']}", span=len(columns) - 1 - len(start))
+            reason = Cell(f"failed: {result['error']}", span=len(columns))
             rows.append(Row((model_cell(compared, result), *start, reason)))
         else:
             best = result is compared.ranked(result["cut"])[0]
-            rows.append(
-                Row((_marked(compared, result), *start, *_main_cells(compared, result)), best)
-            )
-    return Table("Means over users, with 95 % intervals", columns, tuple(rows))
+            rows.append(Row((_marked(compared, result), *start, *cells(compared, result)), best))
+    cut_column = [Column("Cut", number=False)] if by_cut else []
+    return Table(caption, (MODEL, *cut_column, *columns), tuple(rows))
 
 
 def _marked(compared: Compared, result: Result) -> Cell:
@@ -186,22 +215,34 @@ def _marked(compared: Compared, result: Result) -> Cell:
 
 
 def _main_cells(compared: Compared, result: Result) -> Iterator[Cell]:
-    others = compared.done(result["cut"])
     for name in SHOWN:
-        value, (low, high) = result["metrics"][name]["mean"], result["metrics"][name]["ci95"]
-        best = len(others) > 1 and value == max(mean(other, name) or 0 for other in others)
-        yield Cell(figure(value), value, f"{figure(low)}–{figure(high)}", best)
-    against = result["versus_best_baseline"]
-    if against is None:
-        yield Cell("–")
-    elif against["baseline"] == result["model"]:
-        yield Cell("baseline")
-    else:
-        difference = against["difference"]
-        yield Cell(f"{difference:+.4f}".replace("-", "−"), difference, p_text(against["p_value"]))
+        yield _mean_cell(compared, result, name)
+    yield _against_cell(result)
     yield Cell(f"{result['fit_seconds']:,.1f}", result["fit_seconds"])
     yield Cell(f"{result['score_users_per_second']:,.0f}", result["score_users_per_second"])
     yield Cell(memory(result["peak_memory_bytes"]), result["peak_memory_bytes"])
+
+
+def _pooled_cells(compared: Compared, result: Result) -> Iterator[Cell]:
+    yield _mean_cell(compared, result, COMPARED)
+    yield _against_cell(result)
+
+
+def _mean_cell(compared: Compared, result: Result, name: str) -> Cell:
+    others = compared.done(result["cut"])
+    value, (low, high) = result["metrics"][name]["mean"], result["metrics"][name]["ci95"]
+    best = len(others) > 1 and value == max(mean(other, name) or 0 for other in others)
+    return Cell(figure(value), value, f"{figure(low)}–{figure(high)}", best)
+
+
+def _against_cell(result: Result) -> Cell:
+    against = result["versus_best_baseline"]
+    if against is None:
+        return Cell("–")
+    if against["baseline"] == result["model"]:
+        return Cell("baseline")
+    difference = against["difference"]
+    return Cell(f"{difference:+.4f}".replace("-", "−"), difference, p_text(against["p_value"]))
 
 
 def _left_out(compared: Compared) -> Section:

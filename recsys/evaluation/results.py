@@ -40,6 +40,7 @@ def pooled(parts: Sequence[Measured]) -> Measured:
     """Return the users of several splits as one; what is counted or timed is summed."""
     first = parts[0]
     return Measured(
+        users=np.concatenate([part.users for part in parts]),
         values={
             name: np.concatenate([part.values[name] for part in parts]) for name in first.values
         },
@@ -76,12 +77,65 @@ def results(outcomes: Sequence[Outcome], *, seed: int, versus: str | None) -> li
     compared = {}
     for cut in {outcome.cut for outcome in outcomes}:
         done = [
-            (outcome.entry, outcome.measured)
+            (outcome.entry, outcome.measured.values[COMPARED])
             for outcome in outcomes
             if outcome.cut == cut and isinstance(outcome.measured, Measured)
         ]
         compared[cut] = _comparisons(done, seed, versus) if done else {}
     return [_result(outcome, compared[outcome.cut], seed) for outcome in outcomes]
+
+
+def over_cuts(outcomes: Sequence[Outcome], *, seed: int, versus: str | None) -> dict[str, Any]:
+    """Return what the cuts say together: a mean, its interval and comparisons for each model.
+
+    Means run over all scored rows. A customer scored at several cuts is one customer still, so
+    what is resampled is the customer with all its rows. A model that failed at a cut is left out.
+
+    Parameters
+    ----------
+    outcomes, seed, versus
+        As for `results`.
+    """
+    cuts = list(dict.fromkeys(outcome.cut for outcome in outcomes))
+    done = _done_at_all(outcomes, len(cuts))
+    if not done:
+        return {"cuts": cuts, "users": 0, "results": []}
+    rows = done[0][1].users  # at each cut all models have the same users
+    customers, of_row = np.unique(rows, return_inverse=True)
+    counts = np.bincount(of_row).astype(np.float64)
+    sums = [
+        (entry, np.bincount(of_row, measured.values[COMPARED]).astype(np.float64))
+        for entry, measured in done
+    ]
+    compared = _comparisons(sums, seed, versus, counts=counts)
+    table = np.stack([column for _, column in sums], axis=1)
+    intervals = bootstrap_intervals(table, np.random.default_rng([seed, 1]), counts=counts)
+    shown = [
+        {
+            "model": entry.label,
+            "metric": COMPARED,
+            "mean": float(column.sum() / len(rows)),
+            "ci95": [float(bound) for bound in interval],
+            "n": len(rows),
+            **compared[entry.label],
+        }
+        for (entry, column), interval in zip(sums, intervals, strict=True)
+    ]
+    return {"cuts": cuts, "users": len(customers), "results": shown}
+
+
+def _done_at_all(outcomes: Sequence[Outcome], n_cuts: int) -> list[tuple[Entry, Measured]]:
+    """Return the entries that were measured at every cut, with their cuts pooled."""
+    entries = {outcome.entry.label: outcome.entry for outcome in outcomes}
+    parts: dict[str, list[Measured]] = {label: [] for label in entries}
+    for outcome in outcomes:
+        if isinstance(outcome.measured, Measured):
+            parts[outcome.entry.label].append(outcome.measured)
+    return [
+        (entry, pooled(parts[label]))
+        for label, entry in entries.items()
+        if len(parts[label]) == n_cuts
+    ]
 
 
 def _result(
@@ -132,12 +186,20 @@ def _metrics(measured: Measured, seed: int) -> dict[str, Any]:
 
 
 def _comparisons(
-    done: Sequence[tuple[Entry, Measured]], seed: int, versus: str | None
+    done: Sequence[tuple[Entry, Values]],
+    seed: int,
+    versus: str | None,
+    *,
+    counts: Values | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Return, by label, `versus_best_baseline` and `versus`."""
+    """Return, by label, `versus_best_baseline` and `versus`.
+
+    Each entry has a number a user; or, with `counts`, the sum of that many.
+    """
     labels = [entry.label for entry, _ in done]
-    values = np.stack([measured.values[COMPARED] for _, measured in done], axis=1)
-    means, p_values = values.mean(axis=0), paired_p_values(values, np.random.default_rng([seed, 2]))
+    values = np.stack([column for _, column in done], axis=1)
+    means = values.sum(axis=0) / (len(values) if counts is None else counts.sum())
+    p_values = paired_p_values(values, np.random.default_rng([seed, 2]))
     everyone = np.triu_indices(len(labels), 1)
     among_all = np.ones_like(p_values)
     among_all[everyone] = holm(p_values[everyone])

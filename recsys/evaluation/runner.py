@@ -22,7 +22,7 @@ from recsys.evaluation.measuring import (
 )
 from recsys.evaluation.parts import Parts
 from recsys.evaluation.protocols import Protocol
-from recsys.evaluation.results import COMPARED, Outcome, pooled, results
+from recsys.evaluation.results import COMPARED, Outcome, over_cuts, pooled, results
 from recsys.interactions.dataset import Dataset
 from recsys.interactions.splits import Split
 from recsys.models.base import RunOptions
@@ -107,7 +107,10 @@ def evaluate(
         for entry in plan.entries
     ]
     compared = results(outcomes, seed=plan.seed, versus=plan.versus)
-    return {**_header(dataset, plan), "results": compared}
+    report = {**_header(dataset, plan), "results": compared}
+    if len(cuts) > 1:
+        report["pooled"] = over_cuts(outcomes, seed=plan.seed, versus=plan.versus)
+    return report
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""How sure a mean and a difference of means are: resampled over users."""
+"""How sure a mean and a difference of means are: resampled over users.
+
+A user with several numbers is drawn, or has its signs changed, as a whole: a row is then the sum of
+its numbers.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,11 @@ _CELLS = 4_000_000  # numbers drawn at once: 32 MB
 
 
 def bootstrap_intervals(
-    values: Values, rng: np.random.Generator, *, resamples: int = 1000
+    values: Values,
+    rng: np.random.Generator,
+    *,
+    counts: Values | None = None,
+    resamples: int = 1000,
 ) -> Values:
     """Return the 95 % percentile interval of each column's mean, users drawn with replacement.
 
@@ -21,6 +29,9 @@ def bootstrap_intervals(
         float64 (n_users, m); a NaN is left out of its column's means.
     rng
         Draws the users.
+    counts
+        (n_users,): how many numbers each row is the sum of, where that is not one. The mean is then
+        Σ values / Σ counts.
     resamples
         How many draws of n_users.
 
@@ -31,16 +42,16 @@ def bootstrap_intervals(
     n, m = values.shape
     valid = ~np.isnan(values)
     filled = np.where(valid, values, 0.0)
-    present = valid.astype(np.float64)
+    present = valid * np.ones((n, 1)) if counts is None else valid * counts[:, None]
     means = np.empty((resamples, m))
     step = max(1, _CELLS // max(n, 1))
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         drawn = rng.integers(0, n, (rows, n)) + np.arange(rows)[:, None] * n
         times = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
-        counts = times @ present
+        drawn_counts = times @ present
         means[start : start + rows] = np.divide(
-            times @ filled, counts, out=np.full((rows, m), np.nan), where=counts > 0
+            times @ filled, drawn_counts, out=np.full((rows, m), np.nan), where=drawn_counts > 0
         )
     intervals = np.full((m, 2), np.nan)
     some = valid.any(axis=0)
@@ -61,7 +72,7 @@ def paired_p_values(values: Values, rng: np.random.Generator, *, flips: int = 10
     Parameters
     ----------
     values
-        float64 (n_users, m), one column a model, without NaN.
+        float64 (n_users, m), one column a model, without NaN; sums where users have several.
     rng
         Throws the coins.
     flips

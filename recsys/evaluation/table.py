@@ -16,7 +16,10 @@ _WIDTH_WITHOUT_TERMINAL = 140
 
 
 def print_table(report: Mapping[str, Any]) -> None:
-    """Print one row a result: means with their 95 % intervals, comparison, time and speed."""
+    """Print one row a result: means with their 95 % intervals, comparison, time and speed.
+
+    Where there are several cuts, one row a model for all of them together stands below.
+    """
     by_cut = any(result["cut"] for result in report["results"])
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=_caption(report))
     table.add_column("model", no_wrap=True)
@@ -31,22 +34,46 @@ def print_table(report: Mapping[str, Any]) -> None:
     width = None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL
     console = Console(width=width, highlight=False)
     console.print(table)
+    if report.get("pooled", {}).get("results"):
+        _print_over_cuts(report["pooled"], console)
     for result in report["results"]:
         if "error" in result:
             where = f" at {result['cut']}" if result["cut"] else ""
             console.print(escape(f"{result['model']}{where} failed: {result['error']}"))
 
 
+def _print_over_cuts(pooled: Mapping[str, Any], console: Console) -> None:
+    metric, rows = pooled["results"][0]["metric"], pooled["results"][0]["n"]
+    console.print(
+        f"\nover the {len(pooled['cuts'])} cuts together, resampled by customer ({rows:,} rows of "
+        f"{pooled['users']:,} customers)"
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", no_wrap=True)
+    for heading in (metric, "vs baseline", "p"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for result in pooled["results"]:
+        table.add_row(escape(result["model"]), _interval(result), *_against(result))
+    console.print(table)
+
+
 def _cells(result: Mapping[str, Any]) -> list[str]:
-    against = result["versus_best_baseline"]
-    same = against is None or against["baseline"] == result["model"]
     return [
         *(_interval(result["metrics"][name]) for name in SHOWN),
-        ("–" if against is None else "baseline") if same else f"{against['difference']:+.4f}",
-        "" if same else _p_value(against["p_value"]),
+        *_against(result),
         f"{result['fit_seconds']:.1f}",
         f"{result['score_users_per_second']:,.0f}",
     ]
+
+
+def _against(result: Mapping[str, Any]) -> list[str]:
+    """Return the difference from the baseline and its p-value."""
+    against = result["versus_best_baseline"]
+    if against is None:
+        return ["–", ""]
+    if against["baseline"] == result["model"]:
+        return ["baseline", ""]
+    return [f"{against['difference']:+.4f}", _p_value(against["p_value"])]
 
 
 def _interval(metric: Mapping[str, Any]) -> str:
