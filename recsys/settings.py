@@ -6,13 +6,53 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
 from recsys.errors import SettingsError
+from recsys.files import written_aside
 
 Settings = TypeVar("Settings")
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """Where to look for the best value of a setting; stands beside its bounds in `Annotated`.
+
+    Attributes
+    ----------
+    low, high
+        Range of a number, both ends included; whole numbers alone where both are.
+    log
+        Whether to look evenly over orders of magnitude.
+    off
+        Whether `high` stands for None: a half-life that long is none.
+    choices
+        The values to choose from, instead of a range.
+    needs
+        What the data must have for the setting to make sense.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    off: bool = False
+    choices: tuple[Any, ...] = ()
+    needs: Literal["times", "values"] | None = None
+
+
+def searchable(kind: type[Any]) -> dict[str, Search]:
+    """Return the fields of a dataclass that have a `Search`, in their order."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {
+        name: mark
+        for name, hint in hints.items()
+        if get_origin(hint) is Annotated
+        for mark in get_args(hint)[1:]
+        if isinstance(mark, Search)
+    }
 
 
 def validated(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
@@ -45,6 +85,21 @@ def parsed(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return None if text == "none" else text
+
+
+def write_toml(path: Path, values: Mapping[str, Any], heading: str) -> None:
+    """Write a TOML file with a comment on top; fields that are None are left out, as TOML asks."""
+    text = f"# {heading}\n\n{tomli_w.dumps(_said(values))}"
+    with written_aside(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _said(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _said(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from recsys.errors import RecsysError, UsageError
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("recsys.cli.train:train", "Train a model and publish it."),
     "evaluate": ("recsys.cli.evaluate:evaluate", "Compare models on held-out data."),
+    "tune": ("recsys.cli.tune:tune", "Find the best settings on validation users."),
     "inspect": ("recsys.cli.inspect:inspect", "Show what a data set holds and what was dropped."),
     "models": ("recsys.cli.models:models", "List published models, roll back."),
     "recommend": ("recsys.cli.recommend:recommend", "Print a user's recommendations."),

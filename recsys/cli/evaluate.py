@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from recsys.cli.data_options import data_options, dataset_from_flags
+from recsys.cli.model_options import names, settings_option
+from recsys.cli.protocol_options import (
+    checked_protocol,
+    protocol_from,
+    protocol_options,
+    read_by,
+)
 from recsys.errors import RecsysError, UsageError
 
 if TYPE_CHECKING:
     from recsys.evaluation.parts import Parts
-    from recsys.evaluation.protocols import Kind, Protocol
-    from recsys.interactions.dataset import Dataset
 
 DEFAULT_MODELS = "popularity,als,ease,mult-dae,mult-vae"
-
-# what one protocol alone asks: the attribute of `Protocol`, the protocol, the flag
-_ASKED = {
-    "folds": ("strong", "--folds"),
-    "test_users": ("strong", "--test-users"),
-    "cuts": ("temporal", "--cut"),
-    "horizon_days": ("temporal", "--horizon"),
-    "targets": ("temporal", "--targets"),
-}
 
 
 def _lengths(text: str) -> tuple[int, ...]:
@@ -38,62 +32,9 @@ def _lengths(text: str) -> tuple[int, ...]:
     return tuple(sorted(ks))
 
 
-def _days(text: str) -> tuple[date, ...]:
-    """Read `2011-03-01,2011-06-01`."""
-    return tuple(sorted({date.fromisoformat(part.strip()) for part in text.split(",")}))
-
-
-def _number_of_days(text: str) -> int:
-    """Read `90d`."""
-    found = re.fullmatch(r"0*([1-9][0-9]{0,4})d", text.strip())
-    if not found:
-        raise ValueError
-    return int(found[1])
-
-
-def _read_by(read: Callable[[str], Any]) -> Callable[..., Any]:
-    """Return a click callback that reads an option's text."""
-
-    def callback(_: click.Context, option: click.Parameter, text: str | None) -> Any:
-        if text is None:
-            return None
-        try:
-            return read(text)
-        except ValueError as error:
-            example = (read.__doc__ or "").removeprefix("Read ").rstrip(".")
-            raise UsageError(f"{option.opts[0]} {text}: write it like {example}") from error
-
-    return callback
-
-
 @click.command()
 @data_options
-@click.option(
-    "--protocol",
-    type=click.Choice(["strong", "weak", "temporal", "given"]),
-    help="How to hold out. Default: given for a published split, temporal with --cut, else strong.",
-)
-@click.option("--folds", type=int, metavar="K", help="strong: test every user once, in K parts.")
-@click.option("--test-users", type=int, metavar="N", help="strong: users to test.  [default: 800]")
-@click.option(
-    "--cut",
-    "cuts",
-    callback=_read_by(_days),
-    metavar="DATE,…",
-    help="temporal: days (YYYY-MM-DD, 00:00 UTC) to cut at.",
-)
-@click.option(
-    "--horizon",
-    "horizon_days",
-    callback=_read_by(_number_of_days),
-    metavar="DAYS",
-    help="temporal: how long to look, as 90d.  [default: 90d]",
-)
-@click.option(
-    "--targets",
-    type=click.Choice(["first", "all"]),
-    help="temporal: find what users took for the first time, or all.  [default: first]",
-)
+@protocol_options
 @click.option(
     "--models",
     default=DEFAULT_MODELS,
@@ -101,13 +42,7 @@ def _read_by(read: Callable[[str], Any]) -> Callable[..., Any]:
     metavar="NAME,…",
     help="What to compare; NAME:FILE.toml takes settings from a file.",
 )
-@click.option(
-    "--settings",
-    type=click.Choice(["default", "tuned"]),
-    default="default",
-    show_default=True,
-    help="Start from the models' defaults or from those tuned for this data set.",
-)
+@settings_option("default")
 @click.option(
     "--set",
     "overrides",
@@ -121,7 +56,7 @@ def _read_by(read: Callable[[str], Any]) -> Callable[..., Any]:
     "ks",
     default="10,20,50,100",
     show_default=True,
-    callback=_read_by(_lengths),
+    callback=read_by(_lengths),
     metavar="K,…",
     help="Lengths of lists.",
 )
@@ -143,7 +78,6 @@ def _read_by(read: Callable[[str], Any]) -> Callable[..., Any]:
 @click.option("--resume", is_flag=True, help="Go on with the interrupted evaluation into OUT.")
 def evaluate(
     *,
-    protocol: Kind | None,
     models: str,
     settings: str,
     overrides: Sequence[str],
@@ -156,9 +90,7 @@ def evaluate(
     **flags: Any,
 ) -> None:
     """Compare models on held-out data: metrics with intervals, a table, JSON and a page."""
-    asked = {name: flags.pop(name) for name in _ASKED}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    _check(protocol, asked)
+    asked = checked_protocol(flags)
     parts = _parts(out, resume)
     dataset = dataset_from_flags(flags)
 
@@ -166,15 +98,17 @@ def evaluate(
     from recsys.evaluation.runner import Plan
     from recsys.evaluation.runner import evaluate as run
     from recsys.evaluation.table import print_table
+    from recsys.evaluation.tuned import settings_from
     from recsys.files import write_json
 
+    protocol = protocol_from(asked, dataset)
     compared = entries(
-        [name.strip() for name in models.split(",") if name.strip()],
+        names(models),
         dataset,
-        tuned=settings == "tuned",
+        settings=settings_from(settings, dataset, protocol.kind),
         overrides=overrides,
     )
-    plan = Plan(_protocol(protocol, asked, dataset), compared, ks, seed, versus)
+    plan = Plan(protocol, compared, ks, seed, versus)
     report = run(dataset, plan, parts=parts, tell=lambda line: click.echo(line, err=True))
     if out is not None:
         write_json(out, report)
@@ -189,30 +123,6 @@ def evaluate(
         parts.discard()
     if failures == len(report["results"]):
         raise RecsysError("no model could be evaluated")
-
-
-def _check(protocol: Kind | None, asked: Mapping[str, Any]) -> None:
-    """Refuse flags that do not go together, before anything is read."""
-    kinds = {_ASKED[name][0] for name in asked}
-    for name in asked:
-        kind, flag = _ASKED[name]
-        if protocol not in {None, kind} or len(kinds) > 1:
-            raise UsageError(f"{flag} is for --protocol {kind} alone")
-    if "folds" in asked and "test_users" in asked:
-        raise UsageError("--test-users does not go with --folds, which test every user")
-    if "temporal" in {protocol, *kinds} and "cuts" not in asked:
-        raise UsageError("--protocol temporal needs days to cut at: --cut 2011-06-01,…")
-
-
-def _protocol(kind: Kind | None, asked: Mapping[str, Any], dataset: Dataset) -> Protocol:
-    """Return the protocol asked for; flags that one protocol alone has choose it."""
-    from recsys.evaluation.protocols import Protocol
-
-    if kind is None and "cuts" in asked:
-        kind = "temporal"
-    if kind is None:
-        kind = "given" if dataset.test is not None and not asked else "strong"
-    return Protocol(kind, **asked)
 
 
 def _parts(out: Path | None, resume: bool) -> Parts | None:

@@ -7,11 +7,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from recsys.cli.data_options import data_options, dataset_from_flags
+from recsys.cli.model_options import settings_option
 
 if TYPE_CHECKING:
     from recsys.evaluation.entries import Entry
@@ -25,15 +26,20 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.command()
 @data_options
 @click.option(
-    "--model", "name", default="auto", metavar="NAME", help="What to train [auto: the best known]."
+    "--model",
+    "name",
+    default="auto",
+    metavar="NAME",
+    help="What to train.  [auto: what won when this data set was tuned, else the best known]",
 )
 @click.option(
-    "--settings",
-    type=click.Choice(["default", "tuned"]),
-    default="default",
+    "--protocol",
+    type=click.Choice(["strong", "temporal"]),
+    default="strong",
     show_default=True,
-    help="Where the model's settings come from.",
+    help="What to be good at: completing a history, or foreseeing what comes next.",
 )
+@settings_option(None)
 @click.option(
     "--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="One setting; again for more."
 )
@@ -52,7 +58,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 def train(
     *,
     name: str,
-    settings: str,
+    protocol: Literal["strong", "temporal"],
+    settings: str | None,
     overrides: tuple[str, ...],
     out: Path,
     seed: int,
@@ -65,25 +72,28 @@ def train(
     """Train a model on a data set and publish it as the current one.
 
     A model with something to choose (how long to train, for one) is first trained without a tenth
-    of the users, chooses on those, and is then trained on everybody.
+    of the users, or with --protocol temporal without the last 90 days, chooses on those, and is
+    then trained on everything. Without --settings a model has its defaults, and `auto` the
+    settings with which it won.
     """
     from recsys.artifacts import prepare, publish
     from recsys.errors import UsageError
     from recsys.evaluation.fitting import fit_with_curves
-    from recsys.interactions.splits import training_split
+    from recsys.evaluation.protocols import Protocol
     from recsys.models.base import RunOptions
 
     if resume and checkpoints is None:
         raise UsageError("--resume needs --checkpoints: the folder to go on from")
     prepare(out)  # rather now than after an hour's training
     dataset = dataset_from_flags(data_flags)
-    entry = _entry(name, dataset, settings == "tuned", overrides)
+    label, known = _model(name, dataset, protocol, settings)
+    entry = _entry(label, dataset, known, overrides)
     if not as_json:
         click.echo(_data_line(dataset))
         click.echo(f"training  {entry.name}  {_settings_line(entry.described())}")
     started = time.perf_counter()
     options = RunOptions(seed, device, checkpoints, resume)
-    training = training_split(dataset.interactions, seed)
+    training = Protocol(protocol).training(dataset, seed)
     fit = fit_with_curves(entry.name, entry.settings, entry.weighting, training, options)
     seconds = time.perf_counter() - started
     metrics = _metrics(fit)
@@ -98,15 +108,36 @@ def train(
     click.echo(f"published {out / version}, now current")
 
 
-def _entry(name: str, dataset: Dataset, tuned: bool, overrides: Sequence[str]) -> Entry:
-    """Return the model to train with its settings; `FIELD=VALUE` stands for `MODEL.FIELD=VALUE`."""
-    from recsys.evaluation.entries import entries
+def _model(
+    name: str, dataset: Dataset, protocol: str, settings: str | None
+) -> tuple[str, Mapping[str, Mapping[str, Any]]]:
+    """Return the model to train, and the settings of models to start from."""
+    from recsys.evaluation.tuned import Tuned, settings_from, tuned_for
     from recsys.models.registry import DEFAULT_MODEL
 
-    label = DEFAULT_MODEL if name == "auto" else name
+    if name != "auto":
+        return name, settings_from(settings or "default", dataset, protocol)
+    if settings in {None, "tuned"}:
+        tuned = tuned_for(dataset, protocol)
+    else:
+        tuned = None if settings == "default" else Tuned.read(Path(settings))
+    if tuned is None and settings == "tuned":
+        settings_from(settings, dataset, protocol)  # says that there are none
+    return (tuned and tuned.winner) or DEFAULT_MODEL, tuned.models if tuned else {}
+
+
+def _entry(
+    label: str,
+    dataset: Dataset,
+    known: Mapping[str, Mapping[str, Any]],
+    overrides: Sequence[str],
+) -> Entry:
+    """Return the model to train with its settings; `FIELD=VALUE` stands for `MODEL.FIELD=VALUE`."""
+    from recsys.evaluation.entries import entries
+
     model = label.partition(":")[0]
     changes = [text if text.startswith(f"{model}.") else f"{model}.{text}" for text in overrides]
-    return entries([label], dataset, tuned=tuned, overrides=changes)[0]
+    return entries([label], dataset, settings=known, overrides=changes)[0]
 
 
 def _metrics(fit: Fit) -> dict[str, float]:

@@ -10,11 +10,8 @@ from typing import Any
 from recsys.errors import SettingsError, UsageError
 from recsys.interactions.dataset import Dataset
 from recsys.interactions.weighting import Weighting
-from recsys.models.registry import make_model, model_class
+from recsys.models.registry import MODELS, make_model, model_class
 from recsys.settings import parsed, read_toml, validated
-
-TUNED = Path(__file__).parents[1] / "settings"
-"""Where tuned settings are kept: DATASET.toml with a table a model."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ def entries(
     models: Sequence[str],
     dataset: Dataset,
     *,
-    tuned: bool = False,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
     overrides: Sequence[str] = (),
 ) -> list[Entry]:
     """Return what `--models`, `--settings` and `--set` ask for, checked.
@@ -58,61 +55,90 @@ def entries(
     Parameters
     ----------
     models
-        `NAME` or `NAME:FILE.toml`; a file has the model's fields and perhaps a table `[weights]`.
+        `NAME` or `NAME:FILE.toml`; a file has the model's fields and perhaps a table `[weights]`,
+        or a table a model with such in it.
     dataset
         Its weighting is the default.
-    tuned
-        Start from the settings tuned for this data set.
+    settings
+        The settings of some models, as a settings file has them, to start from.
     overrides
         `MODEL.FIELD=VALUE` or `MODEL.weights.FIELD=VALUE`, for every entry of that model.
 
     Raises
     ------
     UsageError
-        An unknown model, field or value, an entry named twice, or no tuned settings.
+        An unknown model, field or value, or an entry named twice.
     """
     if not models:
         raise UsageError("--models: name at least one model")
-    known = tuned_settings(dataset) if tuned else {}
-    changes = [_override(text) for text in overrides]
+    known = settings or {}
+    changes = changed(overrides)
     specs = [(label, *label.partition(":")[::2]) for label in models]
     for label, name, _ in specs:
         model_class(name)
         if models.count(label) > 1:
             raise UsageError(f"--models: {label} is named twice; a second needs a settings file")
-    for model, field, _ in changes:
+    for model, fields in changes.items():
         if model not in {name for _, name, _ in specs}:
-            raise UsageError(f"--set {model}.{field}: {model} is not among --models")
+            raise UsageError(f"--set {model}.{next(iter(fields))}: {model} is not among --models")
     return [
         _entry(
             label,
             name,
             [
                 known.get(name, {}),
-                read_toml(Path(file)) if file else {},
-                *(_nested(field, value) for model, field, value in changes if model == name),
+                _own(read_toml(Path(file)), name) if file else {},
+                nested(changes.get(name, {})),
             ],
-            dataset.weighting,
+            Weighting() if name in known else dataset.weighting,  # settings from a file say all
         )
         for label, name, file in specs
     ]
 
 
-def tuned_settings(dataset: Dataset) -> dict[str, Any]:
-    """Return the table of each model tuned for this data set, found by its name or fingerprint.
+def changed(overrides: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what `MODEL.FIELD=VALUE` texts set: by model, by dotted field, the value.
 
     Raises
     ------
     UsageError
-        There are none.
+        A text that is not of that form.
     """
-    for file in TUNED.glob("*.toml"):
-        if file.stem in {dataset.name, dataset.fingerprint}:
-            return read_toml(file)
-    raise UsageError(
-        f"--settings tuned: there are none for the data set {dataset.name!r}; `recsys tune` makes "
-        "them"
-    )
+    changes: dict[str, dict[str, Any]] = {}
+    for text in overrides:
+        model, field, value = _override(text)
+        changes.setdefault(model, {})[field] = value
+    return changes
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return tables from dotted names: `a.b = 1` as b in a table a."""
+    tables: dict[str, Any] = {}
+    for name, value in flat.items():
+        *outer, inner = name.split(".")
+        table = tables
+        for part in outer:
+            table = table.setdefault(part, {})
+        table[inner] = value
+    return tables
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, table by table; where both say something, `above` goes before."""
+    both = dict(below)
+    for name, value in above.items():
+        under = both.get(name)
+        tables = isinstance(under, Mapping) and isinstance(value, Mapping)
+        both[name] = merged(under, value) if tables else value  # type: ignore[arg-type]
+    return both
+
+
+def _own(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a model's table of a file that has several models', else the file as it is."""
+    if name in content and name in MODELS and isinstance(content[name], dict):
+        table: Mapping[str, Any] = content[name]
+        return table
+    return content
 
 
 def _entry(
@@ -123,7 +149,7 @@ def _entry(
     for layer in layers:
         own = dict(layer)
         weights |= _table(own.pop("weights", {}), label)
-        settings |= own
+        settings = merged(settings, own)
     make_model(name, settings)  # says at once what is wrong with them
     return Entry(label, name, settings, validated(Weighting, weights, f"{label} weights"))
 
@@ -141,8 +167,3 @@ def _override(text: str) -> tuple[str, str, Any]:
     if not (equals and dot and model and field):
         raise UsageError(f"--set {text}: write MODEL.FIELD=VALUE, such as ease.l2=80")
     return model, field.strip(), parsed(value.strip())
-
-
-def _nested(field: str, value: object) -> dict[str, Any]:
-    table, dot, inner = field.partition(".")
-    return {table: {inner: value}} if dot else {field: value}

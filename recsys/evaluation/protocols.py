@@ -9,8 +9,15 @@ from typing import Literal
 
 from recsys.errors import UsageError
 from recsys.interactions.dataset import Dataset
-from recsys.interactions.splits import Split, given_split, strong_splits, weak_split
-from recsys.interactions.temporal import Targets, temporal_splits
+from recsys.interactions.splits import (
+    Split,
+    Training,
+    given_split,
+    strong_splits,
+    training_split,
+    weak_split,
+)
+from recsys.interactions.temporal import Targets, temporal_splits, temporal_training
 
 Kind = Literal["strong", "weak", "temporal", "given"]
 
@@ -27,6 +34,9 @@ class Protocol:
         Of strong: how many users to test, or into how many test sets to cut all.
     cuts, horizon_days, targets
         Of temporal.
+    validation_users
+        Of strong: how many users to choose on; None takes as many as are tested, and of folds a
+        tenth of the others.
     """
 
     kind: Kind = "strong"
@@ -35,6 +45,7 @@ class Protocol:
     cuts: tuple[date, ...] = ()
     horizon_days: int = 90
     targets: Targets = "first"
+    validation_users: int | None = None
 
     def splits(self, dataset: Dataset, seed: int) -> Iterator[Split]:
         """Yield the splits one by one.
@@ -64,5 +75,23 @@ class Protocol:
             )
         else:
             yield from strong_splits(
-                dataset.interactions, test_users=self.test_users, folds=self.folds, seed=seed
+                dataset.interactions,
+                test_users=self.test_users,
+                folds=self.folds,
+                validation_users=self.validation_users,
+                seed=seed,
             )
+
+    def trainings(self, dataset: Dataset, seed: int) -> list[Training]:
+        """Return what settings may be tuned in: of each cut, else of the first split alone."""
+        splits = self.splits(dataset, seed)
+        if self.kind == "temporal":
+            return [split.training for split in splits]
+        return [next(splits).training]
+
+    def training(self, dataset: Dataset, seed: int) -> Training:
+        """Return all of a data set to learn from, with a part of it on which to choose."""
+        if self.kind == "temporal":
+            horizon = timedelta(days=self.horizon_days)
+            return temporal_training(dataset.interactions, horizon, targets=self.targets)
+        return training_split(dataset.interactions, seed)

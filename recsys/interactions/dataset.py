@@ -231,6 +231,7 @@ def _check_weights(weights: Weighting, keys: Mapping[str, str], place: str) -> N
         (weights.train_half_life_days, "time", "--train-half-life-days"),
         (weights.per_day_bought, "time", "--per-day-bought"),
         (weights.value, "value", "--value-weight"),
+        (weights.baskets, "time", "--baskets"),
     ):
         if wanted and needs not in keys:
             raise SettingsError(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +71,26 @@ class Training:
     full: Interactions
     full_at: int | None
 
+    def of_popular(self, n_items: int) -> Training:
+        """Return the same with the `n_items` items of most events alone, and who has such."""
+        counts = np.bincount(self.full.items, minlength=self.full.n_items)
+        items = np.sort(np.argsort(-counts, kind="stable")[:n_items])
+        probe = self.validation
+        given, target = probe.given.columns(items), probe.target.columns(items)
+        users = np.flatnonzero((np.diff(given.indptr) > 0) & (np.diff(target.indptr) > 0))
+        return Training(
+            self.train.columns(items),
+            self.train_at,
+            replace(
+                probe,
+                users=probe.users[users],
+                given=given.rows(users),
+                target=target.rows(users),
+            ),
+            self.full.columns(items),
+            self.full_at,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -106,7 +126,12 @@ class Split:
 
 
 def strong_splits(
-    interactions: Interactions, *, test_users: int = 800, folds: int | None = None, seed: int
+    interactions: Interactions,
+    *,
+    test_users: int = 800,
+    folds: int | None = None,
+    validation_users: int | None = None,
+    seed: int,
 ) -> Iterator[Split]:
     """Hold out whole users: one split, or one a fold.
 
@@ -128,6 +153,8 @@ def strong_splits(
     folds
         Cut all users into this many test sets, so that each is tested once; a tenth of a fold's
         other users, at random, are its validation users.
+    validation_users
+        Choose on this many users instead.
     seed
         The same seed gives the same splits.
 
@@ -148,6 +175,9 @@ def strong_splits(
     for number, (test, label) in enumerate(zip(parts, labels, strict=True)):
         others = np.setdiff1d(eligible, test)
         n_validation = test_users if folds is None else max(1, len(others) // 10)
+        if validation_users is not None:
+            n_validation = validation_users
+            _check_validation_users(n_validation, len(others))
         rng = np.random.default_rng([seed, number])
         yield _strong_split(
             interactions, np.sort(test), others, n_validation=n_validation, label=label, rng=rng
@@ -160,6 +190,14 @@ def _check_test_users(test_users: int, n_users: int) -> None:
             f"--test-users {test_users}: of {n_users:,} users with {MIN_ITEMS} items or more, as "
             "many again choose settings and one at least must be left to train on; "
             f"take from 1 to {max(n_users - 1, 0) // 2}"
+        )
+
+
+def _check_validation_users(validation_users: int, n_users: int) -> None:
+    if not 0 < validation_users < n_users:
+        raise UsageError(
+            f"--validation-users {validation_users}: {n_users:,} users are not tested, and one at "
+            f"least must be left to train on; take from 1 to {n_users - 1}"
         )
 
 

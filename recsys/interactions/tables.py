@@ -115,6 +115,16 @@ class Interactions:
         kept = self.where(new_code[self.items] < self.n_items)
         return Interactions(kept.indptr, new_code[kept.items], len(items), kept.times, kept.values)
 
+    def baskets(self) -> Interactions:
+        """Return the events with a row for each user and day instead of each user; needs times."""
+        if self.times is None:
+            raise ValueError("events without times have no days")
+        day = self.times // MICROSECONDS_PER_DAY
+        first = np.ones(self.n_events, np.bool_)
+        first[1:] = (np.diff(self.users) != 0) | (np.diff(day) != 0)
+        indptr = np.append(np.flatnonzero(first), self.n_events).astype(np.int64)
+        return Interactions(indptr, self.items, self.n_items, self.times, self.values)
+
     def _with(self, indptr: LongArray, events: npt.NDArray[np.integer]) -> Interactions:
         return Interactions(
             indptr,
@@ -148,6 +158,13 @@ class Histories:
 
     def __len__(self) -> int:
         return int(self.matrix.shape[0])
+
+    def above(self, others: Histories) -> Histories:
+        """Return these histories with `others`, of the same catalogue, as further rows."""
+        matrix = sp.csr_array(sp.vstack([self.matrix, others.matrix], format="csr"))
+        if self.times is None or others.times is None:
+            return Histories(matrix)
+        return Histories(matrix, np.concatenate([self.times, others.times]))
 
     def rows(self, index: npt.NDArray[np.integer] | slice) -> Histories:
         """Return the histories at these rows, in that order."""

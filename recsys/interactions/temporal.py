@@ -83,6 +83,24 @@ def _split(
     return Split(str(cut), at, columns, training, test, left_out)
 
 
+def temporal_training(
+    interactions: Interactions, horizon: timedelta, *, targets: Targets = "first"
+) -> Training:
+    """Return what `train` learns from where it should foresee: everything, the last horizon apart.
+
+    What is chosen is chosen on what users took in the horizon before the newest event.
+
+    Raises
+    ------
+    UsageError
+        No times.
+    """
+    if interactions.newest is None:
+        raise UsageError("--protocol temporal: the data has no times; name its time column")
+    length = horizon // timedelta(microseconds=1)
+    return _training(interactions, interactions.newest + 1, length, targets)
+
+
 def _training(past: Interactions, at: int, length: int, targets: Targets) -> Training:
     times = past.times if past.times is not None else np.empty(0, np.int64)
     older, newer = past.where(times < at - length), past.where(times >= at - length)

@@ -17,9 +17,12 @@ from recsys.interactions.tables import (
     Interactions,
     LongArray,
 )
+from recsys.settings import Search
 
 Doubles = npt.NDArray[np.float64]
 HalfLife = Annotated[float, Field(gt=0)] | None
+
+_AGES = Search(15.0, 3000.0, log=True, off=True, needs="times")
 
 _LEAST = np.float32(2.0**-40)
 """Least weight of a training row: however old, its square is still above 0 in float32."""
@@ -33,12 +36,12 @@ class Weighting:
     in days of its latest event at the reference time,
 
         strength = 1 + per_day_bought · ln d + value · ln(1 + max(v, 0))
-        learnt from:  w = strength · 0.5^(a / train_half_life_days)
+        learnt from:  w = strength · 0.5^(a / train_half_life_days), and baskets times that of a day
         scored:       w = strength · 0.5^(a / half_life_days) / (the row's largest)
 
     A row that is learnt from keeps its age, so that users of long ago count less; to a row that is
     scored only the proportions matter, and its largest weight is 1. All zero or None (the default)
-    makes every weight 1.
+    makes every weight 1 and every row a user's.
 
     Attributes
     ----------
@@ -50,12 +53,17 @@ class Weighting:
         What a pair gains per e-fold of days on which it happened.
     value
         What a pair gains per e-fold of its summed value (quantity, rating, seconds watched).
+    baskets
+        Learn from what went together, too: beside a user's row stands a row for each day (UTC) on
+        which the user took several items, weighed by this. 0 leaves them out. A history that is
+        scored is always the user's whole.
     """
 
-    half_life_days: HalfLife = None
-    train_half_life_days: HalfLife = None
-    per_day_bought: Annotated[float, Field(ge=0)] = 0.0
-    value: Annotated[float, Field(ge=0)] = 0.0
+    half_life_days: Annotated[HalfLife, _AGES] = None
+    train_half_life_days: Annotated[HalfLife, _AGES] = None
+    per_day_bought: Annotated[float, Field(ge=0), Search(0.0, 1.0, needs="times")] = 0.0
+    value: Annotated[float, Field(ge=0), Search(0.0, 0.5, needs="values")] = 0.0
+    baskets: Annotated[float, Field(ge=0), Search(0.0, 3.0, needs="times")] = 0.0
 
     def histories(self, interactions: Interactions, at: int | None = None) -> Histories:
         """Return one row a user, to be scored; the largest weight of each is 1.
@@ -87,8 +95,21 @@ class Weighting:
         return pairs.histories(weights / largest[pairs.users], np.finfo(np.float32).tiny)
 
     def training(self, interactions: Interactions, at: int | None = None) -> Histories:
-        """Return one row a user, to learn from; parameters and errors as in `histories`."""
+        """Return the rows to learn from; parameters and errors as in `histories`.
+
+        The first n are the users'; those of `baskets` come below.
+        """
         self._check(interactions)
+        rows = self._aged(interactions, at)
+        if not self.baskets:
+            return rows
+        days = self._aged(interactions.baskets(), at)
+        together = days.rows(np.flatnonzero(np.diff(days.matrix.indptr) > 1))
+        together.matrix.data *= np.float32(self.baskets)
+        return rows.above(together)
+
+    def _aged(self, interactions: Interactions, at: int | None) -> Histories:
+        """Return a row a user, each pair as strong as it is now."""
         pairs = _Pairs.of(interactions)
         weights = self._strength(interactions, pairs)
         half_life = self.train_half_life_days or self.half_life_days
@@ -97,11 +118,9 @@ class Weighting:
         return pairs.histories(weights, _LEAST)
 
     def _check(self, interactions: Interactions) -> None:
-        timed = self.half_life_days or self.train_half_life_days or self.per_day_bought
-        if interactions.times is None and timed:
-            raise SettingsError(
-                "half_life_days, train_half_life_days and per_day_bought need a time column"
-            )
+        timed = ("half_life_days", "train_half_life_days", "per_day_bought", "baskets")
+        if interactions.times is None and any(getattr(self, name) for name in timed):
+            raise SettingsError(f"{', '.join(timed[:-1])} and {timed[-1]} need a time column")
         if interactions.values is None and self.value:
             raise SettingsError("the value weight needs a value column")
 

@@ -9,8 +9,12 @@ from pydantic import Field
 
 from recsys.errors import DataError
 from recsys.interactions.tables import MICROSECONDS_PER_DAY, FloatArray, Histories, LongArray
+from recsys.settings import Search
 
-HalfLife = Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+HalfLife = Annotated[
+    Annotated[float, Field(gt=0, allow_inf_nan=False)] | None,
+    Search(15.0, 3000.0, log=True, off=True, needs="times"),
+]
 
 
 def times_of(histories: Histories, model: str, setting: str) -> LongArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -12,6 +13,8 @@ import numpy as np
 from recsys.errors import DataError, NotFittedError
 from recsys.files import Tensors
 from recsys.interactions.tables import FloatArray, HeldOut, Histories
+from recsys.models.item_item import Grams
+from recsys.settings import Search, searchable
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,19 @@ class RunOptions:
         Folder for checkpoints of long fits; None writes none.
     resume
         Go on from the checkpoint in `checkpoints`, if there is one.
+    watch
+        Called after each epoch of a fit with validation, with the epoch and NDCG@100; it may
+        raise to end the fit.
+    grams
+        Where item-item models keep the last Gram matrix, for the next fit on the same data.
     """
 
     seed: int = 98765
     device: str = "auto"
     checkpoints: Path | None = None
     resume: bool = False
+    watch: Callable[[int, float], None] | None = None
+    grams: Grams | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +156,11 @@ class Model(ABC, Generic[ConfigT]):
     def chooses(cls, config: ConfigT) -> bool:  # noqa: ARG003
         """Whether a fit with this config has something to choose on validation users."""
         return False
+
+    @classmethod
+    def searched(cls, config: ConfigT) -> dict[str, Search]:  # noqa: ARG003
+        """Return where to look for the best value of each setting, by dotted name."""
+        return searchable(cls.config_type)
 
     @classmethod
     def restore(cls, config: ConfigT, n_items: int, tensors: Tensors) -> Self:

@@ -19,6 +19,7 @@ from recsys.interactions.tables import FloatArray, HeldOut, Histories
 from recsys.models.base import Model, RunOptions
 from recsys.models.registry import make_model
 from recsys.progress import progress
+from recsys.settings import Search
 from recsys.training.validation import found
 
 logger = logging.getLogger(__name__)
@@ -73,9 +74,11 @@ class Blend(Model[BlendConfig]):
     config_type = BlendConfig
 
     def __init__(self, config: BlendConfig | None = None) -> None:
-        super().__init__(config)
-        _check(self.config)
-        self._members = _members(self.config)
+        config = config or BlendConfig()
+        _check(config)
+        self._members = _members(config)
+        settings = {member.name: asdict(member.config) for member in self._members}
+        super().__init__(replace(config, settings=settings))  # defaults too: it says all it does
         self._shares = _known_shares(self.config)
 
     @property
@@ -93,6 +96,15 @@ class Blend(Model[BlendConfig]):
             member.chooses(member.config) for member in _members(config)
         )
 
+    @classmethod
+    def searched(cls, config: BlendConfig) -> dict[str, Search]:
+        """Return the members' own, as `settings.MEMBER.FIELD`."""
+        return {
+            f"settings.{member.name}.{field}": search
+            for member in _members(config)
+            for field, search in member.searched(member.config).items()
+        }
+
     def tensors(self) -> Tensors:
         """Return the shares, float64 (n_members,), and each member's arrays as MEMBER.ARRAY."""
         self.check_fitted()
@@ -107,9 +119,9 @@ class Blend(Model[BlendConfig]):
         self._members = _members(self.config)
         self._shares = _known_shares(self.config)
         for member in self._members:
-            beneath = options
+            beneath = replace(options, watch=None)  # a member's metric is not the blend's
             if options.checkpoints is not None:
-                beneath = replace(options, checkpoints=options.checkpoints / member.name)
+                beneath = replace(beneath, checkpoints=options.checkpoints / member.name)
             member.fit(train, validation=validation, options=beneath)
         if self.config.shares is None and validation is not None:
             if validation.target.matrix.nnz:

@@ -23,8 +23,10 @@ from recsys.interactions.tables import FloatArray, HeldOut, Histories, IntArray,
 from recsys.models import fold_in
 from recsys.models.base import Model, RunOptions
 from recsys.progress import progress
+from recsys.settings import Search
 
 Count = Annotated[int, Field(ge=1)]
+Factors = Annotated[int, Field(ge=1), Search(64, 512, log=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _NEGATIVES = 256  # items drawn once a fit, against which BPR and LMF fold in
@@ -74,9 +76,9 @@ class ALSConfig:
         Times that users and then items are solved.
     """
 
-    factors: Count = 256
-    regularization: Positive = 10.0
-    alpha: Positive = 20.0
+    factors: Factors = 256
+    regularization: Annotated[Positive, Search(1.0, 50.0, log=True)] = 10.0
+    alpha: Annotated[Positive, Search(1.0, 50.0, log=True)] = 20.0
     iterations: Count = 15
 
 
@@ -192,10 +194,10 @@ class BPRConfig(FoldInConfig):
         λ, the penalty on every squared factor, a sampled pair.
     """
 
-    factors: Count = 128
-    learning_rate: Positive = 0.02
-    regularization: Positive = 0.01
-    iterations: Count = 100
+    factors: Factors = 128
+    learning_rate: Annotated[Positive, Search(0.005, 0.1, log=True)] = 0.02
+    regularization: Annotated[Positive, Search(0.001, 0.1, log=True)] = 0.01
+    iterations: Annotated[Count, Search(50, 200, log=True)] = 100
 
 
 class BPR(_FoldedIn[BPRConfig]):
@@ -244,11 +246,11 @@ class LMFConfig(FoldInConfig):
         Drawn items for each held one. The library draws at most `factors + 2` a user.
     """
 
-    factors: Count = 64
-    learning_rate: Positive = 1.0
-    regularization: Positive = 2.0
-    iterations: Count = 30
-    neg_prop: Count = 30
+    factors: Annotated[Count, Search(32, 256, log=True)] = 64
+    learning_rate: Annotated[Positive, Search(0.3, 3.0, log=True)] = 1.0
+    regularization: Annotated[Positive, Search(0.2, 20.0, log=True)] = 2.0
+    iterations: Annotated[Count, Search(15, 60, log=True)] = 30
+    neg_prop: Annotated[Count, Search(5, 60, log=True)] = 30
     fold_in_steps: Count = 30
 
 
@@ -302,8 +304,10 @@ class ItemKNNConfig:
         Most similar items kept for each item, itself among them.
     """
 
-    similarity: Literal["cosine", "tfidf", "bm25"] = "bm25"
-    neighbours: Count = 50
+    similarity: Annotated[
+        Literal["cosine", "tfidf", "bm25"], Search(choices=("cosine", "tfidf", "bm25"))
+    ] = "bm25"
+    neighbours: Annotated[Count, Search(10, 1000, log=True)] = 50
 
 
 class ItemKNN(Model[ItemKNNConfig]):

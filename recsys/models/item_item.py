@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -18,6 +19,28 @@ _BLOCK = 512  # rows worked on at once
 _TOLERANCE = 0.01  # of ‖P(G + Λ)v − v‖ / ‖v‖; float64 gives about 1e-13, healthy float32 1e-5
 
 
+class Grams:
+    """Keeps the last Gram matrix, so that fits on the same rows share it.
+
+    It costs another n × n array while it lives.
+    """
+
+    def __init__(self) -> None:
+        self._key = b""
+        self._gram: FloatArray | None = None
+
+    def copy_for(self, matrix: Matrix) -> FloatArray:
+        """Return XᵀX, float32 (n_items, n_items), to be written to."""
+        digest = hashlib.blake2b()
+        for array in (matrix.indptr, matrix.indices, matrix.data):
+            digest.update(np.ascontiguousarray(array).data)
+        key = digest.digest() + matrix.shape[1].to_bytes(8)
+        if self._gram is None or self._key != key:
+            self._gram = None  # never two kept at once
+            self._key, self._gram = key, _gram(matrix)
+        return self._gram.copy()
+
+
 def diagonal_free(
     matrix: Matrix,
     penalty: Doubles,
@@ -25,6 +48,7 @@ def diagonal_free(
     *,
     target: Matrix | None = None,
     seed: int,
+    grams: Grams | None = None,
 ) -> FloatArray:
     """Return the item-item matrix whose diagonal is 0, found in one n × n float32 array.
 
@@ -46,14 +70,16 @@ def diagonal_free(
         Y, as X; None is X. With it a second n × n array is needed.
     seed
         Seeds the vector with which the inverse is tested.
+    grams
+        Where XᵀX may lie already; it is left there for the next fit.
 
     Raises
     ------
     TrainingError
         The arrays do not fit into memory, or float32 was not exact enough.
     """
-    _check_memory(matrix.shape[1], 1 if target is None else 2)
-    inverse = _gram(matrix)
+    _check_memory(matrix.shape[1], 1 + (target is not None) + (grams is not None))
+    inverse = _gram(matrix) if grams is None else grams.copy_for(matrix)
     inverse[np.diag_indices_from(inverse)] += penalty.astype(np.float32)
     _invert(inverse)
     _check_inverse(inverse, matrix, penalty, seed)

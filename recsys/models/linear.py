@@ -15,10 +15,11 @@ from recsys.interactions.tables import FloatArray, HeldOut, Histories, Matrix
 from recsys.models.ageing import HalfLife, recency, times_of
 from recsys.models.base import Model, RunOptions
 from recsys.models.item_item import Doubles, diagonal_free
+from recsys.settings import Search
 
-Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Dropout = Annotated[float, Field(ge=0, lt=1)]
-Exponent = Annotated[float, Field(ge=0, le=1)]
+Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False), Search(5.0, 2000.0, log=True)]
+Dropout = Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.8)]
+Exponent = Annotated[float, Field(ge=0, le=1), Search(0.0, 0.6)]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class PureSVDConfig:
         Singular vectors kept; more than the matrix has are cut to all of them.
     """
 
-    factors: Annotated[int, Field(ge=1)] = 128
+    factors: Annotated[int, Field(ge=1), Search(16, 512, log=True)] = 128
 
 
 class PureSVD(Model[PureSVDConfig]):
@@ -147,7 +148,9 @@ class EASE(_ItemItem[EASEConfig]):
         matrix = train.matrix
         target = self._recent(train, matrix)
         penalty = np.full(train.n_items, self.config.l2)
-        self._weights = diagonal_free(matrix, penalty, target=target, seed=options.seed)
+        self._weights = diagonal_free(
+            matrix, penalty, target=target, seed=options.seed, grams=options.grams
+        )
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,9 @@ class EDLAE(_ItemItem[EDLAEConfig]):
         matrix = train.matrix
         target = self._recent(train, matrix)
         penalty = _dropout_penalty(matrix, self.config.l2, self.config.dropout)
-        self._weights = diagonal_free(matrix, penalty, target=target, seed=options.seed)
+        self._weights = diagonal_free(
+            matrix, penalty, target=target, seed=options.seed, grams=options.grams
+        )
 
 
 @dataclass(frozen=True)
@@ -227,7 +232,14 @@ class DanEDLAE(_ItemItem[DanEDLAEConfig]):
         popularity = np.maximum(counts, 1) ** config.alpha  # D^α; B is 0 where nobody has the item
         penalty = _dropout_penalty(matrix, config.l2, config.dropout)
         target = self._recent(train, matrix)
-        self._weights = diagonal_free(matrix, penalty, popularity, target=target, seed=options.seed)
+        self._weights = diagonal_free(
+            matrix,
+            penalty,
+            popularity,
+            target=target,
+            seed=options.seed,
+            grams=options.grams,
+        )
 
 
 def _rows_scaled(matrix: Matrix, power: float) -> Matrix:

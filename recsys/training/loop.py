@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from pydantic import Field
 from recsys.errors import TrainingError
 from recsys.interactions.tables import HeldOut
 from recsys.progress import Bar, progress
+from recsys.settings import Search
 from recsys.training.batches import DeviceHistories
 from recsys.training.checkpoints import Checkpoints
 from recsys.training.network import Network
@@ -41,7 +43,7 @@ class TrainingConfig:
     epochs: Annotated[int, Field(ge=1)] = 100
     patience: Annotated[int, Field(ge=1)] = 5
     batch_size: Annotated[int, Field(ge=1)] = 250
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    learning_rate: Annotated[float, Field(gt=0), Search(3e-4, 1e-2, log=True)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
 
 
@@ -53,6 +55,7 @@ def train(
     *,
     generator: torch.Generator,
     checkpoints: Checkpoints | None = None,
+    watch: Callable[[int, float], None] | None = None,
 ) -> Run:
     """Train a network in place and leave the best epoch's weights in it.
 
@@ -74,6 +77,8 @@ def train(
         Epochs, batches, optimiser.
     checkpoints
         Where each epoch's state is kept, and perhaps found.
+    watch
+        Called after each epoch with it and its metric, where there is validation; it may raise.
 
     Raises
     ------
@@ -99,9 +104,12 @@ def train(
                         f"the loss of epoch {run.epoch + 1} is {loss}; "
                         f"try a lower learning_rate (it is {config.learning_rate:g})"
                     )
-                run.record(loss, None if validation is None else validate(network, validation))
+                metric = None if validation is None else validate(network, validation)
+                run.record(loss, metric)
                 if checkpoints is not None:
                     checkpoints.save(run)
+                if watch is not None and metric is not None:
+                    watch(run.epoch, metric)
         except KeyboardInterrupt:
             if run.best_epoch == 0:
                 raise

@@ -162,6 +162,7 @@ FLAGS: dict[str, tuple[str, str, object]] = {
     "--half-life-days": ("weights.half_life_days", "60", 60.0),
     "--train-half-life-days": ("weights.train_half_life_days", "30", 30.0),
     "--per-day-bought": ("weights.per_day_bought", "0.3", 0.3),
+    "--baskets": ("weights.baskets", "0.5", 0.5),
     "--value-weight": ("weights.value", "0.1", 0.1),
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.errors import RecsysError, UsageError
+from recsys.errors import UsageError
 from recsys.evaluation.entries import entries
 from recsys.interactions.dataset import Dataset
 from recsys.interactions.weighting import Weighting
@@ -54,17 +54,30 @@ def test_what_cannot_be_meant(
         entries(models, shop, overrides=overrides)
 
 
-def test_tuned_settings_are_found_by_name_or_fingerprint(
-    shop: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(RecsysError, match="'small-shop'; `recsys tune` makes them"):
-        entries(["ease"], shop, tuned=True)
-    monkeypatch.setattr("recsys.evaluation.entries.TUNED", tmp_path)
-    for name in (shop.name, shop.fingerprint):
-        file = tmp_path / f"{name}.toml"
-        file.write_text("[ease]\nl2 = 7\n[ease.weights]\nper_day_bought = 0.5\n")
-        ease, popularity = entries(["ease", "popularity"], shop, tuned=True)
-        assert ease.settings == {"l2": 7}
-        assert ease.weighting == Weighting(per_day_bought=0.5)
-        assert popularity.settings == {}
-        file.unlink()
+def test_a_file_may_have_the_tables_of_several_models(shop: Dataset, tmp_path: Path) -> None:
+    file = tmp_path / "several.toml"
+    file.write_text("[ease]\nl2 = 7\n[ease.weights]\nbaskets = 0.5\n[als]\nfactors = 8\n")
+    (ease,) = entries([f"ease:{file}"], shop)
+    assert (ease.settings, ease.weighting) == ({"l2": 7}, Weighting(baskets=0.5))
+
+
+def test_settings_from_a_file_say_all_of_the_weights(shop: Dataset) -> None:
+    dataset = replace(shop, weighting=Weighting(60))
+    ease, als = entries(["ease", "als"], dataset, settings={"ease": {"l2": 7}})
+    assert (ease.weighting, als.weighting) == (Weighting(), Weighting(60))
+    (ease,) = entries(
+        ["ease"],
+        dataset,
+        settings={"ease": {"weights": {"value": 0.5}}},
+        overrides=["ease.weights.baskets=2"],
+    )
+    assert ease.weighting == Weighting(value=0.5, baskets=2)
+
+
+def test_tables_in_tables_are_merged(shop: Dataset) -> None:
+    tuned = {"blend": {"settings": {"dan-edlae": {"l2": 7.0, "alpha": 0.1}}}}
+    changes = ["blend.settings.dan-edlae.l2=9", "blend.settings.item-knn.neighbours=3"]
+    (blend,) = entries(["blend"], shop, settings=tuned, overrides=changes)
+    members = blend.described()["settings"]
+    assert (members["dan-edlae"]["l2"], members["dan-edlae"]["alpha"]) == (9, 0.1)
+    assert members["item-knn"]["neighbours"] == 3

@@ -88,6 +88,7 @@ def test_weights_need_their_columns(tmp_path: Path) -> None:
         ),
         ({"train_half_life_days": 60}, "--train-half-life-days needs a time column"),
         ({"per_day_bought": 0.3}, "--per-day-bought needs a time column"),
+        ({"baskets": 1.0}, "--baskets needs a time column"),
         ({"value": 0.3}, "--value-weight needs a value column; name it with --value-column"),
     ):
         with pytest.raises(SettingsError, match=message):

@@ -119,3 +119,32 @@ def test_nobody_and_nothing_give_no_rows_and_no_entries(way: str) -> None:
     assert getattr(weighting, way)(nothing).matrix.shape == (3, 3)
     nobody = interactions().rows(np.zeros(0, np.int32))
     assert getattr(weighting, way)(nobody).matrix.shape == (0, 3)
+
+
+def test_baskets_are_further_rows_to_learn_from() -> None:
+    events = [(0, 0, 0), (0, 1, 0), (0, 2, 0), (0, 1, 7), (0, 2, 7), (1, 0, 7), (1, 1, 8)]
+    users, items, days = (np.array(column) for column in zip(*events, strict=True))
+    data = Interactions.from_events(
+        users, items, shape=(3, 3), times=START + days * MICROSECONDS_PER_DAY
+    )
+    weighting = Weighting(baskets=0.5)
+    learnt = weighting.training(data)
+    rows = [[1, 1, 1], [1, 1, 0], [0, 0, 0], [0.5, 0.5, 0.5], [0, 0.5, 0.5]]
+    np.testing.assert_array_equal(learnt.matrix.toarray(), rows)  # a day of one item is no basket
+    assert learnt.times is not None
+    assert learnt.times[-2:].tolist() == [START + 7 * MICROSECONDS_PER_DAY] * 2
+    assert learnt.times[5:8].tolist() == [START] * 3
+    np.testing.assert_array_equal(
+        weighting.histories(data).matrix.toarray(), Weighting().histories(data).matrix.toarray()
+    )
+    aged = Weighting(train_half_life_days=7, baskets=1).training(data, START + day_length(7))
+    np.testing.assert_allclose(aged.matrix.toarray()[3:], [[0.5] * 3, [0, 1, 1]])
+
+
+def day_length(number: int) -> int:
+    return number * MICROSECONDS_PER_DAY
+
+
+def test_baskets_need_times() -> None:
+    with pytest.raises(SettingsError, match="per_day_bought and baskets need a time column"):
+        Weighting(baskets=1).training(interactions(timed=False))

@@ -6,6 +6,9 @@ import scipy.sparse as sp
 
 from recsys.errors import DataError, SettingsError, TrainingError
 from recsys.interactions.tables import MICROSECONDS_PER_DAY, Histories
+from recsys.models import item_item
+from recsys.models.base import RunOptions
+from recsys.models.item_item import Grams
 from recsys.models.linear import (
     EASE,
     EDLAE,
@@ -204,3 +207,24 @@ def test_pure_svd_drops_directions_that_hold_nothing() -> None:
     X = np.repeat(dense(3, 40, share=0.5), 20, axis=0)  # rank 3
     model = PureSVD(PureSVDConfig(factors=10)).fit(histories(X))
     assert model.tensors()["vectors"].shape == (40, 3)
+
+
+def test_a_kept_gram_matrix_is_used_for_the_same_rows_alone() -> None:
+    first, second = histories(dense(200, 30, 1)), histories(dense(200, 30, 2))
+    grams = Grams()
+    for rows in (first, first, second, first):
+        for l2 in (2.0, 30.0):
+            alone = EASE(EASEConfig(l2)).fit(rows).tensors()["weights"]
+            shared = EASE(EASEConfig(l2)).fit(rows, options=RunOptions(grams=grams))
+            np.testing.assert_array_equal(shared.tensors()["weights"], alone)
+
+
+def test_a_gram_matrix_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    gram = item_item._gram
+    monkeypatch.setattr(item_item, "_gram", lambda matrix: made.append(1) or gram(matrix))
+    options = RunOptions(grams=Grams())
+    rows = histories(dense(200, 30, 1))
+    for name in ("ease", "edlae", "ease"):
+        make_model(name).fit(rows, options=options)
+    assert len(made) == 1

@@ -96,6 +96,7 @@ class NeuralModel(Model[ConfigT]):
             self.config,
             generator=generator,
             checkpoints=self._checkpoints(train_on, validation, options, device),
+            watch=options.watch,
         )
         network.release()
         self.curve, self._network, self._best_epoch = run.curve, network, run.best_epoch
