@@ -19,6 +19,12 @@ from recsys.interactions.weighting import Weighting
 MIN_ITEMS = 5
 """Distinct items that a user must have to be held out (strong, weak)."""
 
+MOST_VALIDATION_USERS = 5000
+"""Users, drawn at random, on whom to choose where items of all users are cut off (weak, given).
+
+Choosing would take longer than learning if all were asked each time.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class Probe:
@@ -357,5 +363,7 @@ def _items_cut_off(full: Interactions, users: IntArray, rng: np.random.Generator
     held = pairs.drawn(np.where(n >= 2, np.maximum(1, n // 10), 0), rng)[pairs.of_event]
     train = full.where(~held)
     scored = np.flatnonzero(n >= 2)
+    if len(scored) > MOST_VALIDATION_USERS:
+        scored = np.sort(rng.choice(scored, MOST_VALIDATION_USERS, replace=False))
     probe = Probe(users[scored], train.rows(scored), full.where(held).rows(scored), train.newest)
     return Training(train, train.newest, probe, full, full.newest)

@@ -30,19 +30,32 @@ class PureSVDConfig:
     ----------
     factors
         Singular vectors kept; more than the matrix has are cut to all of them.
+    alpha
+        How far popular items are held back before the vectors are found; they are let go after.
+    beta
+        How far users with long histories are held back.
     """
 
     factors: Annotated[int, Field(ge=1), Search(16, 512, log=True)] = 128
+    alpha: Annotated[float, Field(ge=0, le=1), Search(0.0, 0.6)] = 0.0
+    beta: Annotated[float, Field(ge=0, le=1), Search(0.0, 1.0)] = 0.0
 
 
 class PureSVD(Model[PureSVDConfig]):
     """PureSVD (Cremonesi et al. 2010): the history projected on the leading right singular vectors.
 
-    X ≈ U Σ Vᵀ,  scores = x V Vᵀ
+    With n_u and D_i the numbers of entries of user u and item i in training,
+
+        diag(n_u^(−β/2)) X D^(−α) ≈ U Σ Vᵀ,  scores = x D^(−α) V Vᵀ D^α
+
+    which for α = ½ and β = 1 is the ideal low-pass filter of GF-CF (Shen et al. 2021).
     """
 
     name = "pure-svd"
     config_type = PureSVDConfig
+
+    _encoder: FloatArray
+    _decoder: FloatArray
 
     def _fit(
         self,
@@ -50,26 +63,31 @@ class PureSVD(Model[PureSVDConfig]):
         validation: HeldOut | None,  # noqa: ARG002
         options: RunOptions,
     ) -> None:
-        matrix, factors = train.matrix, self.config.factors
+        config, factors = self.config, self.config.factors
+        popularity = _popularity(train, config.alpha)  # D^α
+        matrix = _rows_scaled(train.matrix, -config.beta / 2)
+        matrix.data /= popularity[matrix.indices]
         if factors >= min(matrix.shape):
             _, singular, vectors = np.linalg.svd(matrix.toarray(), full_matrices=False)
         else:
             start = np.random.default_rng(options.seed).standard_normal(min(matrix.shape))
             _, singular, vectors = svds(matrix, factors, v0=start.astype(np.float32))
         real = singular > singular.max() * 1e-5  # the rest spans nothing that training has seen
-        self._vectors: FloatArray = np.ascontiguousarray(vectors[real].T)  # (n_items, factors)
+        vectors = vectors[real].T  # (n_items, factors)
+        self._encoder = np.ascontiguousarray(vectors / popularity[:, None], np.float32)
+        self._decoder = np.ascontiguousarray(vectors * popularity[:, None], np.float32)
 
     def _score(self, histories: Histories) -> FloatArray:
-        latent: FloatArray = histories.matrix @ self._vectors  # (b, factors)
-        return latent @ self._vectors.T
+        latent: FloatArray = histories.matrix @ self._encoder  # (b, factors)
+        return latent @ self._decoder.T
 
     def tensors(self) -> Tensors:
-        """Return V, float32 (n_items, factors)."""
+        """Return D^(−α) V and D^α V, float32 (n_items, factors) each."""
         self.check_fitted()
-        return {"vectors": self._vectors}
+        return {"encoder": self._encoder, "decoder": self._decoder}
 
     def _restore(self, n_items: int, tensors: Tensors) -> None:  # noqa: ARG002
-        self._vectors = tensors["vectors"]
+        self._encoder, self._decoder = tensors["encoder"], tensors["decoder"]
 
 
 @dataclass(frozen=True)
@@ -228,8 +246,7 @@ class DanEDLAE(_ItemItem[DanEDLAEConfig]):
     ) -> None:
         config = self.config
         matrix = _rows_scaled(train.matrix, -config.beta / 2)
-        counts = np.bincount(train.matrix.indices, minlength=train.n_items)
-        popularity = np.maximum(counts, 1) ** config.alpha  # D^α; B is 0 where nobody has the item
+        popularity = _popularity(train, config.alpha)  # B is 0 where nobody has the item
         penalty = _dropout_penalty(matrix, config.l2, config.dropout)
         target = self._recent(train, matrix)
         self._weights = diagonal_free(
@@ -240,6 +257,12 @@ class DanEDLAE(_ItemItem[DanEDLAEConfig]):
             seed=options.seed,
             grams=options.grams,
         )
+
+
+def _popularity(train: Histories, power: float) -> Doubles:
+    """Return D^power, (n_items,), 1 for an item that nobody has."""
+    counts = np.bincount(train.matrix.indices, minlength=train.n_items)
+    return np.asarray(np.maximum(counts, 1) ** power, np.float64)
 
 
 def _rows_scaled(matrix: Matrix, power: float) -> Matrix:

@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from recsys.errors import DataError, UsageError
+from recsys.interactions import splits
 from recsys.interactions.pairs import Pairs
 from recsys.interactions.splits import (
     MIN_ITEMS,
@@ -389,3 +390,16 @@ def test_drawn_pairs_are_uniform_within_a_user() -> None:
     drawn = sum(found.drawn(np.array([2, 5]), rng).astype(int) for _ in range(2000))
     assert (drawn[5:] == 2000).all()
     assert np.abs(drawn[:5] / 2000 - 0.4).max() < 0.05
+
+
+def test_no_more_users_choose_than_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Interactions.from_events(
+        np.repeat(np.arange(40), 20), np.tile(np.arange(20), 40), shape=(40, 20)
+    )
+    everyone = weak_split(data, 1).training
+    monkeypatch.setattr(splits, "MOST_VALIDATION_USERS", 9)
+    some = weak_split(data, 1).training
+    assert (len(everyone.validation.users), len(some.validation.users)) == (40, 9)
+    assert len(set(some.validation.users.tolist())) == 9
+    assert some.validation.target.n_users == some.validation.given.n_users == 9
+    np.testing.assert_array_equal(some.train.items, everyone.train.items)  # cut off all the same

@@ -199,14 +199,14 @@ def test_pure_svd_with_more_factors_than_there_are_gives_training_rows_back(
 ) -> None:
     X = dense(*shape, share=0.4)
     model = PureSVD(PureSVDConfig(factors=500)).fit(histories(X))
-    assert model.tensors()["vectors"].shape == (shape[1], 12)
+    assert model.tensors()["encoder"].shape == (shape[1], 12)
     np.testing.assert_allclose(model.score(histories(X)), X, atol=1e-4)
 
 
 def test_pure_svd_drops_directions_that_hold_nothing() -> None:
     X = np.repeat(dense(3, 40, share=0.5), 20, axis=0)  # rank 3
     model = PureSVD(PureSVDConfig(factors=10)).fit(histories(X))
-    assert model.tensors()["vectors"].shape == (40, 3)
+    assert model.tensors()["encoder"].shape == (40, 3)
 
 
 def test_a_kept_gram_matrix_is_used_for_the_same_rows_alone() -> None:
