@@ -71,6 +71,8 @@ class Measured:
         See `peak_memory_bytes`.
     left_out
         What the split could not test, by reason, counted.
+    splits
+        Number of test users by split, in their order.
     chosen
         By split: the settings that validation chose.
     curves
@@ -87,6 +89,7 @@ class Measured:
     fit_seconds: float = 0.0
     peak_memory_bytes: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
+    splits: Mapping[str, int] = field(default_factory=dict)
     chosen: Mapping[str, Any] = field(default_factory=dict)
     curves: Sequence[Mapping[str, Any]] = ()
 

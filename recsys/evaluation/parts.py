@@ -19,6 +19,7 @@ _FACTS = (
     "fit_seconds",
     "peak_memory_bytes",
     "left_out",
+    "splits",
     "chosen",
     "curves",
 )

@@ -57,6 +57,7 @@ def pooled(parts: Sequence[Measured]) -> Measured:
         left_out={
             reason: sum(part.left_out[reason] for part in parts) for reason in first.left_out
         },
+        splits={split: n for part in parts for split, n in part.splits.items()},
         chosen={split: chosen for part in parts for split, chosen in part.chosen.items()},
         curves=[curve for part in parts for curve in part.curves],
     )
@@ -153,6 +154,7 @@ def _result(
             "history_length": _by_history_length(measured),
             "items": _by_item_popularity(measured),
         },
+        "splits": _by_split(measured),
         "curves": list(measured.curves),
         "chosen": dict(measured.chosen),
         "left_out": dict(measured.left_out),
@@ -244,6 +246,19 @@ def _against_baseline(
         "difference": float(means[row] - means[baseline]),
         "p_value": float(corrected[row]),
     }
+
+
+def _by_split(measured: Measured) -> list[dict[str, Any]]:
+    """Return the means of each split alone: those of one fold, say."""
+    ends = np.cumsum(list(measured.splits.values()))
+    return [
+        {
+            "split": label,
+            "n": n,
+            **{name: float(measured.values[name][end - n : end].mean()) for name in GROUPED},
+        }
+        for (label, n), end in zip(measured.splits.items(), ends, strict=True)
+    ]
 
 
 def _by_history_length(measured: Measured) -> list[dict[str, Any]]:

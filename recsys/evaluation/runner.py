@@ -154,6 +154,7 @@ class _Run:
             fit_seconds=seconds,
             peak_memory_bytes=peak_memory_bytes(),
             left_out=split.left_out,
+            splits={split.label: len(split.test.users)},
             chosen={split.label: chosen} if chosen else {},
             curves=[
                 {"split": split.label, "stage": stage, "points": points}

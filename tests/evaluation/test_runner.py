@@ -72,6 +72,17 @@ def test_the_report_has_what_it_promises(shop: Dataset, report: dict[str, Any]) 
     assert report["results"][1]["settings"]["l2"] == 5
 
 
+def test_each_fold_has_its_own_figures(shop: Dataset, report: dict[str, Any]) -> None:
+    ease = report["results"][1]
+    folds = ease["splits"]
+    assert [fold["split"] for fold in folds] == [f"fold {number} of 4" for number in (1, 2, 3, 4)]
+    metric = ease["metrics"]["ndcg@100"]
+    assert sum(fold["n"] for fold in folds) == metric["n"]
+    mean = sum(fold["n"] * fold["ndcg@100"] for fold in folds) / metric["n"]
+    assert mean == pytest.approx(metric["mean"])
+    assert len({fold["ndcg@100"] for fold in folds}) == 4
+
+
 def test_models_are_compared_with_the_best_baseline(report: dict[str, Any]) -> None:
     popularity, ease, svd = report["results"]
     means = {result["model"]: result["metrics"]["ndcg@100"]["mean"] for result in report["results"]}
