@@ -18,7 +18,7 @@ from recsys.models.item_item import Doubles, diagonal_free
 from recsys.settings import Search
 
 Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False), Search(5.0, 10_000.0, log=True)]
-Dropout = Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.8)]
+Dropout = Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.95)]
 Exponent = Annotated[float, Field(ge=0, le=1), Search(0.0, 0.6)]
 
 
