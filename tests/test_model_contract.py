@@ -33,6 +33,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "conv-autoencoder": {**_QUICK, "length": 8, "width": 16},
     "recvae": {**_QUICK, "width": 16, "latent": 8},
     "elsa": {**_QUICK, "factors": 8},
+    "residual-autoencoder": {**_QUICK, "width": 16, "factors": 8},
 }
 """Settings that keep a slow model's fit short here; a model without an entry has its defaults."""
 

@@ -69,15 +69,16 @@ class Batch:
     @property
     def totals(self) -> Tensor:
         """float32 (b,): sum of each row's weights, 0 for an empty one."""
-        return self._row_sums(self.weights)
+        return self.row_sums(self.weights)
 
     @property
     def normalised(self) -> Tensor:
         """float32 (nnz,): the weights with each row scaled to Euclidean length 1."""
-        lengths = self._row_sums(self.weights.square()).sqrt()
+        lengths = self.row_sums(self.weights.square()).sqrt()
         return self.weights / lengths[self.rows]
 
-    def _row_sums(self, values: Tensor) -> Tensor:
+    def row_sums(self, values: Tensor) -> Tensor:
+        """Return the sum of each row's `values`, (nnz,): float32 (b,), 0 for an empty row."""
         # adds in a fixed order on every device, which index_add_ on CUDA does not
         return torch.segment_reduce(values, "sum", offsets=self.offsets, initial=0)
 

@@ -51,3 +51,31 @@ def cosine_loss(scores: Tensor, batch: Batch) -> Tensor:
     found = scores.reshape(-1).index_select(0, batch.cells)  # (nnz,)
     lengths = torch.linalg.vector_norm(scores, dim=1).clamp(min=1e-8)  # (b,)
     return 2 - 2 * torch.dot(found / lengths[batch.rows], batch.normalised) / len(batch)
+
+
+def hidden_cosine_loss(scores: Tensor, batch: Batch, hidden: Tensor, power: float) -> Tensor:
+    """Return `cosine_loss` over what is hidden of histories, weighted by their length.
+
+    Σ_u w_u ‖z/‖z‖ − y/‖y‖‖² / Σ_u w_u, where y is the hidden part of the history x, z are the
+    scores with 0 at the items of the other part, and w_u = (Σ_i x_i)^power. Of a history with
+    nothing hidden nothing can be learnt.
+
+    Parameters
+    ----------
+    scores
+        float32 (b, n_items).
+    batch
+        The b histories.
+    hidden
+        bool (nnz,): which entries are to be found.
+    power
+        How far a long history counts more.
+    """
+    scores = scores.reshape(-1).index_fill(0, batch.cells[~hidden], 0)
+    found = scores.index_select(0, batch.cells)  # (nnz,)
+    target = batch.normalised * hidden
+    lengths = torch.linalg.vector_norm(scores.view(len(batch), -1), dim=1)  # (b,)
+    lengths = lengths * batch.row_sums(target.square()).sqrt()
+    cosines = batch.row_sums(found * target) / lengths.clamp(min=1e-8)
+    counts = batch.totals.pow(power)  # (b,)
+    return 2 - 2 * torch.dot(counts, cosines) / counts.sum().clamp(min=1e-8)

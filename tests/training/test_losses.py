@@ -5,7 +5,12 @@ import torch
 
 from recsys.interactions.tables import Histories
 from recsys.training.batches import DeviceHistories
-from recsys.training.losses import cosine_loss, gaussian_kl, multinomial_loss
+from recsys.training.losses import (
+    cosine_loss,
+    gaussian_kl,
+    hidden_cosine_loss,
+    multinomial_loss,
+)
 from recsys.training.schedules import ramp
 
 
@@ -82,3 +87,42 @@ def test_the_cosine_loss_of_no_history_and_of_no_score_is_finite() -> None:
     loss.backward()
     assert loss.item() == 2
     assert torch.isfinite(scores.grad).all()
+
+
+def test_the_hidden_cosine_loss_and_its_gradient_equal_the_dense_formula() -> None:
+    generator = np.random.default_rng(0)
+    X = np.where(generator.random((7, 11)) < 0.4, generator.uniform(0.1, 1, (7, 11)), 0)
+    X[:, 2] = 0.5  # none is empty
+    batch = DeviceHistories(
+        Histories(sp.csr_array(X.astype(np.float32))), torch.device("cpu")
+    ).all()
+    shown = np.where(generator.random((7, 11)) < 0.5, X, 0) > 0
+    shown[:, 2] = False  # everyone has something to find
+    hidden = torch.tensor(~shown[X.nonzero()])
+    scores = torch.tensor(generator.normal(size=(7, 11)), dtype=torch.float32)
+    sparse_scores, dense_scores = (scores.clone().requires_grad_() for _ in range(2))
+
+    loss = hidden_cosine_loss(sparse_scores, batch, hidden, 0.5)
+    left = torch.tensor(~shown, dtype=torch.float32)
+    target = torch.tensor(X, dtype=torch.float32)
+    found, wanted = dense_scores * left, target * left
+    distance = found / found.norm(dim=1, keepdim=True) - wanted / wanted.norm(dim=1, keepdim=True)
+    counts = target.sum(1).sqrt()
+    expected = (counts * distance.square().sum(1)).sum() / counts.sum()
+    torch.testing.assert_close(loss, expected)
+
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(sparse_scores.grad, dense_scores.grad)
+
+
+def test_the_hidden_cosine_loss_without_anything_hidden_or_any_history_is_finite() -> None:
+    for X in ([[1, 1], [0, 1]], [[0, 0], [0, 0]]):
+        histories = Histories(sp.csr_array(np.array(X, np.float32)))
+        batch = DeviceHistories(histories, torch.device("cpu")).all()
+        scores = torch.ones(2, 2, requires_grad=True)
+        hidden = torch.zeros(histories.matrix.nnz, dtype=torch.bool)
+        loss = hidden_cosine_loss(scores, batch, hidden, 0.5)
+        loss.backward()
+        assert loss.item() == 2
+        assert torch.equal(scores.grad, torch.zeros(2, 2))

@@ -15,6 +15,7 @@ from recsys.files import Tensors
 from recsys.interactions.tables import FloatArray, HeldOut, Histories
 from recsys.models.autoencoders.layers import initialise
 from recsys.models.base import Model, RunOptions
+from recsys.settings import Search
 from recsys.training.batches import DeviceHistories
 from recsys.training.checkpoints import Checkpoints, fingerprint
 from recsys.training.device import choose_device
@@ -34,7 +35,11 @@ class AutoencoderConfig(TrainingConfig):
         Widths of the layers from the input to the code; the decoder mirrors them.
     """
 
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (600,)
+    hidden: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...],
+        Field(min_length=1),
+        Search(choices=((300,), (600,), (1000,), (600, 200))),
+    ] = (600,)
 
 
 ConfigT = TypeVar("ConfigT", bound=TrainingConfig)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from recsys.models.autoencoders.base import NeuralModel
 from recsys.models.autoencoders.layers import drop_entries, linear
+from recsys.settings import Search
 from recsys.training.batches import Batch
 from recsys.training.loop import TrainingConfig
 from recsys.training.losses import multinomial_loss
@@ -36,11 +37,11 @@ class ConvAutoencoderConfig(TrainingConfig):
         Share of a history's entries hidden from the input in training.
     """
 
-    length: Annotated[int, Field(ge=1)] = 50
-    width: Annotated[int, Field(ge=1)] = 256
+    length: Annotated[int, Field(ge=1), Search(choices=(50, 100, 200))] = 50
+    width: Annotated[int, Field(ge=1), Search(choices=(128, 256, 512))] = 256
     layers: Annotated[int, Field(ge=1)] = 1
     reach: Annotated[int, Field(ge=0)] = 1
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.2, 0.8)] = 0.5
 
 
 class ConvAutoencoder(NeuralModel[ConvAutoencoderConfig]):

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from recsys.models.autoencoders.base import NeuralModel
-from recsys.models.autoencoders.layers import sum_rows
+from recsys.models.autoencoders.layers import without_itself
+from recsys.settings import Search
 from recsys.training.batches import Batch
 from recsys.training.loop import TrainingConfig
 from recsys.training.losses import cosine_loss
@@ -28,8 +28,8 @@ class ELSAConfig(TrainingConfig):
         Columns of A; memory grows with items × factors, not with items².
     """
 
-    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
-    factors: Annotated[int, Field(ge=1)] = 512
+    learning_rate: Annotated[float, Field(gt=0), Search(5e-4, 1e-2, log=True)] = 3e-3
+    factors: Annotated[int, Field(ge=1), Search(choices=(256, 512, 1024))] = 512
 
 
 class ELSA(NeuralModel[ELSAConfig]):
@@ -52,10 +52,7 @@ class _ELSA(Network):
         self.factors = nn.Parameter(torch.empty(n_items, factors))
 
     def forward(self, batch: Batch) -> Tensor:
-        A = functional.normalize(self.factors)  # (n_items, factors)
-        scores = sum_rows(A, batch, batch.weights) @ A.T  # (b, n_items)
-        scores.view(-1).index_add_(0, batch.cells, batch.weights, alpha=-1)
-        return scores
+        return without_itself(self.factors, batch, batch.weights)
 
     def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:  # noqa: ARG002
         return cosine_loss(self(batch), batch)

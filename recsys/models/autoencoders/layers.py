@@ -46,6 +46,18 @@ def sum_rows(matrix: Tensor, batch: Batch, weights: Tensor) -> Tensor:
     )
 
 
+def without_itself(factors: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+    """Return x (A Aᵀ − I), float32 (b, n_items), for A = `factors` with rows scaled to length 1.
+
+    The diagonal is 0: no item speaks for itself. x holds the entries of a batch, weighing
+    `weights`, (nnz,).
+    """
+    A = functional.normalize(factors)  # (n_items, factors)
+    scores = sum_rows(A, batch, weights) @ A.T  # (b, n_items)
+    scores.view(-1).index_add_(0, batch.cells, weights, alpha=-1)
+    return scores
+
+
 def linear(n_in: int, n_out: int) -> nn.Linear:
     """Return a fully connected layer whose weights are still to be drawn or loaded."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out)  # type: ignore[no-untyped-call]

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from recsys.models.autoencoders.base import AutoencoderConfig, NeuralModel
 from recsys.models.autoencoders.feedforward import FeedForward
+from recsys.settings import Search
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class MultDAEConfig(AutoencoderConfig):
         Share of a history's entries hidden from the input in training.
     """
 
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.2, 0.8)] = 0.5
 
 
 class MultDAE(NeuralModel[MultDAEConfig]):

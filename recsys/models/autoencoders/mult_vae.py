@@ -11,6 +11,7 @@ from torch import Tensor
 
 from recsys.models.autoencoders.base import AutoencoderConfig, NeuralModel
 from recsys.models.autoencoders.layers import HistoryLayer, drop_entries, tanh_layers
+from recsys.settings import Search
 from recsys.training.batches import Batch
 from recsys.training.losses import gaussian_kl, multinomial_loss
 from recsys.training.network import Network
@@ -32,9 +33,13 @@ class MultVAEConfig(AutoencoderConfig):
         a few thousand users.
     """
 
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=2)] = (600, 200)
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    beta: Annotated[float, Field(ge=0)] = 0.2
+    hidden: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...],
+        Field(min_length=2),
+        Search(choices=((600, 200), (600, 400), (1000, 300))),
+    ] = (600, 200)
+    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.2, 0.8)] = 0.5
+    beta: Annotated[float, Field(ge=0), Search(0.02, 1.0, log=True)] = 0.2
     anneal_epochs: Annotated[float, Field(ge=0)] = 20
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from recsys.models.autoencoders.base import NeuralModel
 from recsys.models.autoencoders.layers import HistoryLayer, drop_entries, linear
+from recsys.settings import Search
 from recsys.training.batches import Batch
 from recsys.training.loop import TrainingConfig
 from recsys.training.losses import multinomial_loss
@@ -45,11 +46,11 @@ class RecVAEConfig(TrainingConfig):
 
     epochs: Annotated[int, Field(ge=1)] = 200
     patience: Annotated[int, Field(ge=1)] = 20
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    learning_rate: Annotated[float, Field(gt=0), Search(3e-4, 2e-3, log=True)] = 5e-4
     width: Annotated[int, Field(ge=1)] = 600
-    latent: Annotated[int, Field(ge=1)] = 200
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    gamma: Annotated[float, Field(ge=0)] = 0.005
+    latent: Annotated[int, Field(ge=1), Search(choices=(200, 300, 400))] = 200
+    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.2, 0.8)] = 0.5
+    gamma: Annotated[float, Field(ge=0), Search(1e-3, 0.02, log=True)] = 0.005
 
 
 class RecVAE(NeuralModel[RecVAEConfig]):

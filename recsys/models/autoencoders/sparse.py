@@ -11,6 +11,7 @@ from torch import Tensor
 
 from recsys.models.autoencoders.base import NeuralModel
 from recsys.models.autoencoders.layers import HistoryLayer, drop_entries, linear
+from recsys.settings import Search
 from recsys.training.batches import Batch
 from recsys.training.loop import TrainingConfig
 from recsys.training.losses import multinomial_loss
@@ -31,9 +32,9 @@ class SparseAutoencoderConfig(TrainingConfig):
         Share of a history's entries hidden from the input in training.
     """
 
-    units: Annotated[int, Field(ge=1)] = 1000
-    active: Annotated[int, Field(ge=1)] = 100
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    units: Annotated[int, Field(ge=1), Search(choices=(600, 1000, 2000))] = 1000
+    active: Annotated[int, Field(ge=1), Search(25, 400, log=True)] = 100
+    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.2, 0.8)] = 0.5
 
 
 class SparseAutoencoder(NeuralModel[SparseAutoencoderConfig]):
