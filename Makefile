@@ -4,7 +4,7 @@ SERVE ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 DATA := data/online-retail
-MODELS := ease,dan-edlae,mult-dae,mult-vae
+MODELS := popularity,als,ease,mult-vae,dan-edlae,blend
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
@@ -64,7 +64,7 @@ models/current demo/train.txt &: demo/inspect.txt
 
 demo/evaluation.txt: demo/train.txt
 	@echo "Comparing models on held-out customers (a minute or two) …"
-	@$(BIN)/python evaluate.py --data $(DATA) --models popularity,als,$(MODELS) \
+	@$(BIN)/python evaluate.py --data $(DATA) --settings tuned --models $(MODELS) \
 		--json demo/evaluation.json > $@
 
 demo/recommend.txt: demo/evaluation.txt models/current

@@ -50,7 +50,8 @@ def entries(
 ) -> list[Entry]:
     """Return what `--models`, `--settings` and `--set` ask for, checked.
 
-    Later ones win: the defaults, the tuned settings, the model's own file, the overrides.
+    Later ones win: the defaults, the tuned settings or in their place the model's own file, the
+    overrides.
 
     Parameters
     ----------
@@ -86,11 +87,12 @@ def entries(
             label,
             name,
             [
-                known.get(name, {}),
-                _own(read_toml(Path(file)), name) if file else {},
+                _own(read_toml(Path(file)), name) if file else known.get(name, {}),
                 nested(changes.get(name, {})),
             ],
-            Weighting() if name in known else dataset.weighting,  # settings from a file say all
+            Weighting()
+            if name in known and not file
+            else dataset.weighting,  # settings from a file say all
         )
         for label, name, file in specs
     ]

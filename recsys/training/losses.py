@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from recsys.training.batches import Batch
 
@@ -22,6 +25,54 @@ def multinomial_loss(logits: Tensor, batch: Batch) -> Tensor:
         The b histories that the logits should explain.
     """
     found = logits.reshape(-1).index_select(0, batch.cells)  # (nnz,)
+    total = torch.dot(batch.totals, logits.logsumexp(1)) - torch.dot(batch.weights, found)
+    return total / len(batch)
+
+
+def sampled_multinomial_loss(
+    hidden: Tensor,
+    output: nn.Linear,
+    batch: Batch,
+    n_sampled: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Return an estimate of `multinomial_loss` from the logits of a part of the catalogue.
+
+    With A the items of the batch's histories, R the others and S drawn evenly from R,
+
+        Σ_i exp(z_i) ≈ Σ_{i∈A} exp(z_i) + |R| / |S| Σ_{i∈S} exp(z_i)
+
+    whose expectation is exact. What is popular is mostly in A, so that little is left to chance.
+
+    Parameters
+    ----------
+    hidden
+        float32 (b, width): what the output layer would turn into logits.
+    output
+        That layer, of n_items outputs.
+    batch
+        The b histories that the logits should explain.
+    n_sampled
+        |S|; as many as R has, or more, make the loss exact.
+    generator
+        Draws S, on the same device.
+    """
+    n_items = output.out_features
+    there = torch.zeros(n_items, dtype=torch.bool, device=hidden.device)
+    there[batch.columns] = True
+    own, others = there.nonzero().squeeze(1), (~there).nonzero().squeeze(1)
+    sampled = others
+    if n_sampled < len(others):
+        drawn = torch.empty(n_sampled, device=hidden.device).uniform_(generator=generator)
+        sampled = others[(drawn * len(others)).long().clamp(max=len(others) - 1)]
+    columns = torch.cat([own, sampled])
+    weight = functional.embedding(columns, output.weight)  # (|A| + |S|, width)
+    logits = functional.linear(hidden, weight, output.bias[columns])
+    place = torch.searchsorted(own, batch.columns)
+    found = logits.reshape(-1).index_select(0, batch.rows * len(columns) + place)  # (nnz,)
+    if len(sampled):
+        raised = logits[:, len(own) :] + math.log(len(others) / len(sampled))
+        logits = torch.cat([logits[:, : len(own)], raised], dim=1)
     total = torch.dot(batch.totals, logits.logsumexp(1)) - torch.dot(batch.weights, found)
     return total / len(batch)
 

@@ -81,3 +81,12 @@ def test_tables_in_tables_are_merged(shop: Dataset) -> None:
     members = blend.described()["settings"]
     assert (members["dan-edlae"]["l2"], members["dan-edlae"]["alpha"]) == (9, 0.1)
     assert members["item-knn"]["neighbours"] == 3
+
+
+def test_a_file_stands_in_the_place_of_tuned_settings(shop: Dataset, tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text("l2 = 7\n")
+    tuned = {"ease": {"target_half_life_days": 9.0, "weights": {"value": 1.0}}}
+    tuned_one, own = entries(["ease", f"ease:{file}"], shop, settings=tuned)
+    assert (tuned_one.settings, tuned_one.weighting.value) == ({"target_half_life_days": 9.0}, 1)
+    assert (own.settings, own.weighting) == ({"l2": 7}, Weighting())

@@ -255,3 +255,19 @@ def test_ctrl_c_leaves_a_model_that_scores(tmp_path: Path) -> None:
     assert process.returncode == 0, errors
     assert int(output) >= 1
     assert errors.strip() == f"interrupted: going on with the weights of epoch {output.strip()}"
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [("autoencoder", (16, 8)), ("mult-dae", (16,)), ("mult-dae", (16, 8)), ("mult-vae", (16, 8))],
+)
+def test_a_sampled_softmax_trains_every_network(name: str, hidden: tuple[int, ...]) -> None:
+    train = tastes(150, 0)
+    config = {**SMALL, "hidden": hidden, "batch_size": 3, "epochs": 6}
+    logits = []
+    for sampled in (None, 4):
+        model = make_model(name, {**config, "sampled": sampled}).fit(train, options=CPU)
+        logits.append(model.score(tastes(40, 1)))
+    whole, part = (rows - rows.mean(axis=1, keepdims=True) for rows in logits)
+    assert not np.array_equal(whole, part)
+    assert np.corrcoef(whole.ravel(), part.ravel())[0, 1] > 0.7

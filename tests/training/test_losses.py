@@ -10,6 +10,7 @@ from recsys.training.losses import (
     gaussian_kl,
     hidden_cosine_loss,
     multinomial_loss,
+    sampled_multinomial_loss,
 )
 from recsys.training.schedules import ramp
 
@@ -126,3 +127,33 @@ def test_the_hidden_cosine_loss_without_anything_hidden_or_any_history_is_finite
         loss.backward()
         assert loss.item() == 2
         assert torch.equal(scores.grad, torch.zeros(2, 2))
+
+
+def test_a_sampled_loss_that_takes_all_items_is_the_whole_one(shop: Histories) -> None:
+    batch = DeviceHistories(shop.rows(slice(0, 3)), torch.device("cpu")).all()
+    generator = torch.Generator().manual_seed(2)
+    output, hidden = torch.nn.Linear(5, 30), torch.randn(3, 5, generator=generator) * 3
+    whole = multinomial_loss(output(hidden), batch)
+    whole.backward()
+    gradient = output.weight.grad
+    output.zero_grad()
+    sampled = sampled_multinomial_loss(hidden, output, batch, 30, generator)
+    sampled.backward()
+    torch.testing.assert_close(sampled, whole)
+    torch.testing.assert_close(output.weight.grad, gradient)
+
+
+def test_a_sampled_normaliser_is_right_on_average(shop: Histories) -> None:
+    batch = DeviceHistories(shop.rows(slice(0, 1)), torch.device("cpu")).all()
+    generator = torch.Generator().manual_seed(2)
+    output, hidden = torch.nn.Linear(5, 30), torch.randn(1, 5, generator=generator) * 2
+    with torch.no_grad():
+        whole = multinomial_loss(output(hidden), batch)
+        drawn = torch.stack(
+            [sampled_multinomial_loss(hidden, output, batch, 4, generator) for _ in range(3000)]
+        )
+    # the mean of exp(loss / total) is that of the normaliser, which is exact in expectation
+    total = batch.totals.sum()
+    ratio = ((drawn - whole) / total).exp()
+    assert ratio.std() > 0.05
+    assert ratio.mean().item() == pytest.approx(1, abs=5 * ratio.std().item() / 3000**0.5)

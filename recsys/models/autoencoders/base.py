@@ -33,6 +33,9 @@ class AutoencoderConfig(TrainingConfig):
     ----------
     hidden
         Widths of the layers from the input to the code; the decoder mirrors them.
+    sampled
+        Items drawn for each batch that stand for all those not in it, in the loss; None takes all.
+        For catalogues of tens of thousands, where the softmax takes most of the time.
     """
 
     hidden: Annotated[
@@ -40,6 +43,7 @@ class AutoencoderConfig(TrainingConfig):
         Field(min_length=1),
         Search(choices=((300,), (600,), (1000,), (600, 200))),
     ] = (600,)
+    sampled: Annotated[int, Field(ge=1)] | None = None
 
 
 ConfigT = TypeVar("ConfigT", bound=TrainingConfig)

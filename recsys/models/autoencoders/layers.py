@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys.training.batches import Batch
+from recsys.training.losses import multinomial_loss, sampled_multinomial_loss
 
 
 class HistoryLayer(nn.Module):
@@ -73,6 +74,24 @@ def tanh_layers(widths: Sequence[int]) -> nn.Sequential:
     for narrow, wide in pairwise(widths):
         layers += [linear(narrow, wide), nn.Tanh()]
     return nn.Sequential(*layers[:-1])
+
+
+def multinomial(
+    decoder: nn.Sequential,
+    code: Tensor,
+    batch: Batch,
+    n_sampled: int | None,
+    generator: torch.Generator,
+) -> Tensor:
+    """Return the multinomial loss of a batch, given the code that `tanh_layers` decode.
+
+    `n_sampled` items stand for those that are not in the batch; None takes all of them.
+    """
+    if n_sampled is None:
+        return multinomial_loss(decoder(code), batch)
+    output: nn.Linear = decoder[-1]  # type: ignore[assignment]
+    hidden = decoder[:-1](code)
+    return sampled_multinomial_loss(hidden, output, batch, n_sampled, generator)
 
 
 def drop_entries(weights: Tensor, rate: float, generator: torch.Generator) -> Tensor:

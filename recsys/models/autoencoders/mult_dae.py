@@ -40,4 +40,5 @@ class MultDAE(NeuralModel[MultDAEConfig]):
     config_type: ClassVar[type[MultDAEConfig]] = MultDAEConfig
 
     def _build(self, n_items: int) -> FeedForward:
-        return FeedForward(n_items, self.config.hidden, self.config.dropout)
+        config = self.config
+        return FeedForward(n_items, config.hidden, config.dropout, sampled=config.sampled)

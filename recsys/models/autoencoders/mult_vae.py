@@ -10,10 +10,15 @@ from pydantic import Field
 from torch import Tensor
 
 from recsys.models.autoencoders.base import AutoencoderConfig, NeuralModel
-from recsys.models.autoencoders.layers import HistoryLayer, drop_entries, tanh_layers
+from recsys.models.autoencoders.layers import (
+    HistoryLayer,
+    drop_entries,
+    multinomial,
+    tanh_layers,
+)
 from recsys.settings import Search
 from recsys.training.batches import Batch
-from recsys.training.losses import gaussian_kl, multinomial_loss
+from recsys.training.losses import gaussian_kl
 from recsys.training.network import Network
 from recsys.training.schedules import ramp
 
@@ -76,9 +81,10 @@ class _VAE(Network):
         weights = drop_entries(batch.normalised, self.config.dropout, generator)
         mean, log_variance = self._encode(batch, weights)  # (b, latent) each
         noise = torch.empty_like(mean).normal_(generator=generator)
-        logits = self.decoder(mean + (log_variance / 2).exp() * noise)
+        latent = mean + (log_variance / 2).exp() * noise
+        loss = multinomial(self.decoder, latent, batch, self.config.sampled, generator)
         beta = ramp(epoch, self.config.anneal_epochs, self.config.beta)
-        return multinomial_loss(logits, batch) + beta * gaussian_kl(mean, log_variance)
+        return loss + beta * gaussian_kl(mean, log_variance)
 
     def _encode(self, batch: Batch, weights: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.encoder(self.first(batch, weights).tanh()).chunk(2, dim=1)

@@ -19,4 +19,5 @@ class Autoencoder(NeuralModel[AutoencoderConfig]):
     config_type: ClassVar[type[AutoencoderConfig]] = AutoencoderConfig
 
     def _build(self, n_items: int) -> FeedForward:
-        return FeedForward(n_items, self.config.hidden)
+        config = self.config
+        return FeedForward(n_items, config.hidden, sampled=config.sampled)
