@@ -16,7 +16,11 @@ from recsys.errors import RecsysError, UsageError
 
 if TYPE_CHECKING:
     from recsys.evaluation.entries import Entry
+    from recsys.evaluation.protocols import Protocol
     from recsys.evaluation.tuned import Tuned
+    from recsys.evaluation.tuning import Tuner
+    from recsys.interactions.dataset import Dataset
+    from recsys.interactions.splits import Training
 
 DEFAULT_MODELS = "popularity,item-knn,als,ease,dan-edlae,blend"
 
@@ -92,8 +96,8 @@ def tune(
     asked = checked_protocol(flags)
     dataset = dataset_from_flags(flags)
 
-    from recsys.evaluation.entries import changed, entries
-    from recsys.evaluation.tuned import Tuned, file_for, settings_from
+    from recsys.evaluation.entries import entries
+    from recsys.evaluation.tuned import file_for, settings_from
     from recsys.evaluation.tuning import Effort, Tuner
     from recsys.models.base import RunOptions
 
@@ -108,33 +112,71 @@ def tune(
     )
     if any(entry.label != entry.name for entry in wanted):
         raise UsageError("--models: NAME:FILE.toml cannot be tuned; fix settings by --set")
-    trainings = protocol.trainings(dataset, seed)
-    if n_items is not None:
-        trainings = [training.of_popular(n_items) for training in trainings]
-    if not all(len(training.validation.users) for training in trainings):
-        raise UsageError("the data leaves no validation user to choose on")
-    origin = {
-        "data": dataset.name,
-        "fingerprint": dataset.fingerprint,
-        "protocol": protocol.kind,
-        "cuts": [str(cut) for cut in protocol.cuts],
-        "folds": protocol.folds,
-        "validation_users": sum(len(training.validation.users) for training in trainings),
-        "items": n_items,
-        "seed": seed,
-    }
-    out = out or file_for(dataset, protocol.kind)
-    study = study or Path("tuning") / f"{dataset.name}.{protocol.kind}.sqlite"
+    trainings = _trainings(protocol, dataset, seed, n_items)
+    origin = _origin(protocol, dataset, seed, n_items, trainings)
     tuner = Tuner(
         trainings,
-        study=study,
+        study=study or Path("tuning") / f"{dataset.name}.{protocol.kind}.sqlite",
         identity={**origin, "protocol": asdict(protocol)},
         effort=Effort(trials, cap),
         options=RunOptions(seed, device),
         tell=lambda line: click.echo(line, err=True),
     )
-    known = _known(out, origin)
-    failed = []
+    out = out or file_for(dataset, protocol.kind)
+    failed = _tune(wanted, overrides, tuner, origin, out)
+    if len(failed) < len(wanted):
+        _print(out)
+    if failed:
+        raise RecsysError(f"nothing was found for {', '.join(failed)}")
+
+
+def _trainings(
+    protocol: Protocol, dataset: Dataset, seed: int, n_items: int | None
+) -> list[Training]:
+    """Return what to tune in; each has someone to choose on."""
+    trainings = protocol.trainings(dataset, seed)
+    if n_items is not None:
+        trainings = [training.of_popular(n_items) for training in trainings]
+    if not all(len(training.validation.users) for training in trainings):
+        raise UsageError("the data leaves no validation user to choose on")
+    return trainings
+
+
+def _origin(
+    protocol: Protocol,
+    dataset: Dataset,
+    seed: int,
+    n_items: int | None,
+    trainings: Sequence[Training],
+) -> dict[str, Any]:
+    """Return what settings are found on, as their file says it."""
+    said = {
+        "data": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "protocol": protocol.kind,
+        "cuts": [str(cut) for cut in protocol.cuts] or None,
+        "horizon_days": protocol.horizon_days if protocol.cuts else None,
+        "targets": protocol.targets if protocol.cuts else None,
+        "folds": protocol.folds,
+        "validation_users": sum(len(training.validation.users) for training in trainings),
+        "items": n_items,
+        "seed": seed,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _tune(
+    wanted: Sequence[Entry],
+    overrides: Sequence[str],
+    tuner: Tuner,
+    origin: Mapping[str, Any],
+    out: Path,
+) -> list[str]:
+    """Tune one model after the other, keeping what was found; return those that failed."""
+    from recsys.evaluation.entries import changed
+    from recsys.evaluation.tuned import Tuned
+
+    known, failed = _known(out, origin), []
     for entry in wanted:
         fixed = changed(overrides).get(entry.name, {})
         try:
@@ -149,9 +191,7 @@ def tune(
             {**known.models, entry.name: _kept(found.settings)},
         )
         known.write(out)
-    _print(known, out)
-    if failed:
-        raise RecsysError(f"nothing was found for {', '.join(failed)}")
+    return failed
 
 
 def _known(out: Path, origin: Mapping[str, Any]) -> Tuned:
@@ -162,8 +202,7 @@ def _known(out: Path, origin: Mapping[str, Any]) -> Tuned:
         out.parent.mkdir(parents=True, exist_ok=True)
         return Tuned()
     tuned = Tuned.read(out)
-    said = {name: value for name, value in origin.items() if value is not None}
-    return tuned if dict(tuned.origin) == said else Tuned()
+    return tuned if tuned.origin == origin else Tuned()
 
 
 def _starts(entry: Entry, known: Tuned) -> list[dict[str, Any]]:
@@ -195,11 +234,14 @@ def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "weights": weights} if weights else kept
 
 
-def _print(tuned: Tuned, out: Path) -> None:
+def _print(out: Path) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
+    from recsys.evaluation.tuned import Tuned
+
+    tuned = Tuned.read(out)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("model", "ndcg@100", "start", "trials", "pruned", "failed", "seconds"):
         table.add_column(heading, justify="left" if heading == "model" else "right")
