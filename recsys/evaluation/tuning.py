@@ -20,13 +20,14 @@ from optuna.trial import TrialState
 
 from recsys.errors import RecsysError, TrainingError, UsageError
 from recsys.evaluation.entries import Entry, merged, nested
+from recsys.evaluation.spaces import point_in, space_of, suggested
 from recsys.interactions.splits import Training
 from recsys.interactions.tables import HeldOut
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import Model, RunOptions
 from recsys.models.item_item import Grams
 from recsys.models.registry import make_model
-from recsys.settings import Search, searchable, validated
+from recsys.settings import Search, validated
 from recsys.training.validation import found
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -147,7 +148,7 @@ class Tuner:
         TrainingError
             No trial succeeded.
         """
-        space = self._space(entry, fixed)
+        space = space_of(entry, fixed, self._trainings[0].train)
         study = self._study(entry, space, starts)
         reason = ""
         while len(study.get_trials(deepcopy=False, states=_ENDED)) < self._effort.trials:
@@ -169,19 +170,6 @@ class Tuner:
             if not space:
                 break  # there is nothing else to try
         return self._found(study, reason, entry.name)
-
-    def _space(self, entry: Entry, fixed: Mapping[str, Any]) -> dict[str, Search]:
-        """Return what is searched, by dotted field: what the data allows and nobody fixed."""
-        train = self._trainings[0].train
-        there = {"times": train.times is not None, "values": train.values is not None}
-        model = make_model(entry.name, entry.settings)
-        space = model.searched(model.config)
-        space |= {f"weights.{name}": search for name, search in searchable(Weighting).items()}
-        return {
-            name: search
-            for name, search in space.items()
-            if name not in fixed and (search.needs is None or there[search.needs])
-        }
 
     def _study(
         self, entry: Entry, space: Mapping[str, Search], starts: Sequence[Mapping[str, Any]]
@@ -211,12 +199,12 @@ class Tuner:
             study.tell(trial.number, state=TrialState.FAIL)  # killed while it ran
         if not study.get_trials(deepcopy=False):
             for start in (entry.described(), *starts):
-                study.enqueue_trial(_point(space, start))
+                study.enqueue_trial(point_in(space, start))
         return study
 
     def _try(self, trial: optuna.Trial, entry: Entry, space: Mapping[str, Search]) -> float:
         """Return the mean NDCG@100 over the trainings, of the epochs seen where it ends early."""
-        chosen = nested({name: _suggested(trial, name, search) for name, search in space.items()})
+        chosen = nested({name: suggested(trial, name, search) for name, search in space.items()})
         weights = asdict(entry.weighting) | chosen.pop("weights", {})
         settings = merged(entry.settings, chosen)
         trial.set_user_attr("settings", {**settings, "weights": weights})
@@ -326,31 +314,6 @@ class _Attempt:
 def _mean_ndcg(model: Model[Any], held_out: HeldOut) -> float:
     parts = [found(model.score(users.given), users) for _, users in held_out.batches(_BATCH)]
     return float(np.nanmean(np.concatenate(parts)))
-
-
-def _suggested(trial: optuna.Trial, name: str, search: Search) -> Any:
-    """Return a value to try; of a real number three digits, so that a file can say it whole."""
-    if search.choices:
-        names = [str(choice) for choice in search.choices]
-        return search.choices[names.index(trial.suggest_categorical(name, names))]
-    if isinstance(search.low, int) and isinstance(search.high, int):
-        return trial.suggest_int(name, search.low, search.high, log=search.log)
-    value = float(f"{trial.suggest_float(name, search.low, search.high, log=search.log):.3g}")
-    return None if search.off and value >= search.high else value
-
-
-def _point(space: Mapping[str, Search], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as a point of the space; what is outside of it comes to its edge."""
-    point: dict[str, Any] = {}
-    for name, search in space.items():
-        value: Any = settings
-        for part in name.split("."):
-            value = value[part]
-        if not search.choices:
-            point[name] = min(max(search.high if value is None else value, search.low), search.high)
-        elif value in search.choices:
-            point[name] = str(value)
-    return point
 
 
 @contextmanager
