@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -155,11 +155,16 @@ def _data_line(dataset: Dataset) -> str:
 
 def _settings_line(settings: Mapping[str, Any]) -> str:
     """Return settings on a line; a table's fields only where they say something."""
-    flat = {key: value for key, value in settings.items() if not isinstance(value, dict)}
-    for table, fields in settings.items():
-        if isinstance(fields, dict):
-            flat |= {f"{table}.{key}": value for key, value in fields.items() if value}
-    return ", ".join(f"{key}={value}" for key, value in flat.items())
+    return ", ".join(f"{name}={value}" for name, value in _flat(settings))
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted names and values; below the top those alone that say something."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif value or not prefix:
+            yield f"{prefix}{name}", value
 
 
 def _changed(settings: Mapping[str, Any], model: Model[Any]) -> dict[str, Any]:
