@@ -33,7 +33,8 @@ class TrainingConfig:
     epochs
         Passes over the histories: the most there may be with validation, else how many there are.
     patience
-        Epochs without a better validation metric after which to stop.
+        Epochs without a better validation metric after which to stop; None takes `epochs` as it
+        is, and chooses nothing.
     batch_size
         Histories a step.
     learning_rate, weight_decay
@@ -41,7 +42,7 @@ class TrainingConfig:
     """
 
     epochs: Annotated[int, Field(ge=1)] = 100
-    patience: Annotated[int, Field(ge=1)] = 5
+    patience: Annotated[int, Field(ge=1)] | None = 5
     batch_size: Annotated[int, Field(ge=1)] = 250
     learning_rate: Annotated[float, Field(gt=0), Search(3e-4, 1e-2, log=True)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -60,8 +61,9 @@ def train(
     """Train a network in place and leave the best epoch's weights in it.
 
     With validation the best epoch is the one of the highest NDCG@100, and training stops when it
-    lies `patience` epochs back; without, all `config.epochs` are trained and the last is kept. An
-    interrupt (Ctrl-C) ends training early with what is best so far.
+    lies `patience` epochs back; without it, or with a patience of None, all `config.epochs` are
+    trained and the last is kept. An interrupt (Ctrl-C) ends training early with what is best so
+    far.
 
     Parameters
     ----------
@@ -97,7 +99,7 @@ def train(
     with progress("training", config.epochs * n_batches) as bar:
         bar.advance(run.epoch * n_batches)
         try:
-            while run.epoch < config.epochs and run.stale < config.patience:
+            while run.epoch < config.epochs and run.stale < (config.patience or math.inf):
                 loss = _train_epoch(run, histories, config, bar)
                 if not math.isfinite(loss):
                     raise TrainingError(
@@ -105,7 +107,7 @@ def train(
                         f"try a lower learning_rate (it is {config.learning_rate:g})"
                     )
                 metric = None if validation is None else validate(network, validation)
-                run.record(loss, metric)
+                run.record(loss, metric, choose=config.patience is not None)
                 if checkpoints is not None:
                     checkpoints.save(run)
                 if watch is not None and metric is not None:

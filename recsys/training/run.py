@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -49,13 +50,14 @@ class Run:
         newest = self.curve[-1] if self.curve else {}
         return "  ".join(f"{name} {newest[name]:.4g}" for name in newest if name != "epoch")
 
-    def record(self, loss: float, metric: float | None) -> None:
-        """Close an epoch. The best one's weights are kept; without a metric, the last one's."""
+    def record(self, loss: float, metric: float | None, *, choose: bool = True) -> None:
+        """Close an epoch. The best one's weights are kept; without a choice, the last one's."""
         self.epoch += 1
         self.curve.append({"epoch": self.epoch, "loss": loss, **self.network.measured()})
         if metric is not None:
             self.curve[-1][METRIC] = metric
-            if self.best_epoch and metric <= self.curve[self.best_epoch - 1][METRIC]:
+            best = self.curve[self.best_epoch - 1][METRIC] if self.best_epoch else -math.inf
+            if choose and metric <= best:
                 return
         weights = self.network.state_dict()
         self.best = {name: tensor.detach().clone() for name, tensor in weights.items()}

@@ -58,6 +58,18 @@ def test_without_validation_every_epoch_is_trained_and_the_last_kept(shop: Histo
     assert METRIC not in run.curve[0]
 
 
+def test_without_patience_all_epochs_are_trained_whatever_validation_says(
+    shop: Histories, held_out: HeldOut
+) -> None:
+    config = TrainingConfig(epochs=12, patience=None, batch_size=40, learning_rate=0.3)
+    run = trained(shop, held_out, config)
+    metrics = [point[METRIC] for point in run.curve]
+    assert (len(metrics), run.best_epoch) == (12, 12)
+    assert metrics[-1] < max(metrics)  # so the last epoch is not kept for being the best
+    alone = trained(shop, config=config)
+    assert same_weights(run, alone)
+
+
 def test_the_loss_of_an_epoch_is_the_mean_over_its_histories(shop: Histories) -> None:
     config = TrainingConfig(epochs=1, batch_size=40, learning_rate=1e-12)  # stands still
     run = trained(shop, config=config, network=FeedForward(30, (16,)))

@@ -80,9 +80,9 @@ class NeuralModel(Model[ConfigT]):
         return replace(self.config, epochs=self._best_epoch)
 
     @classmethod
-    def chooses(cls, config: ConfigT) -> bool:  # noqa: ARG003
-        """Return True: validation chooses the number of epochs."""
-        return True
+    def chooses(cls, config: ConfigT) -> bool:
+        """Return whether validation is to choose the number of epochs."""
+        return config.patience is not None
 
     def tensors(self) -> Tensors:
         """Return the network's weights by name."""

@@ -45,7 +45,7 @@ class RecVAEConfig(TrainingConfig):
     """
 
     epochs: Annotated[int, Field(ge=1)] = 200
-    patience: Annotated[int, Field(ge=1)] = 20
+    patience: Annotated[int, Field(ge=1)] | None = 20
     learning_rate: Annotated[float, Field(gt=0), Search(3e-4, 2e-3, log=True)] = 5e-4
     width: Annotated[int, Field(ge=1)] = 600
     latent: Annotated[int, Field(ge=1), Search(choices=(200, 300, 400))] = 200
