@@ -87,18 +87,24 @@ def parsed(text: str) -> Any:
         return None if text == "none" else text
 
 
-def write_toml(path: Path, values: Mapping[str, Any], heading: str) -> None:
-    """Write a TOML file with a comment on top; fields that are None are left out, as TOML asks."""
-    text = f"# {heading}\n\n{tomli_w.dumps(_said(values))}"
+def write_settings(path: Path, values: Mapping[str, Any], heading: str) -> None:
+    """Write a TOML file with a comment on top; TOML has no None, so it is written as "none"."""
+    text = f"# {heading}\n\n{tomli_w.dumps(_exchanged(values, None, 'none'))}"
     with written_aside(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _said(values: Mapping[str, Any]) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return what `write_settings` or a person wrote; raises as `read_toml` does."""
+    return _exchanged(read_toml(path), "none", None)
+
+
+def _exchanged(table: Mapping[str, Any], old: str | None, new: str | None) -> dict[str, Any]:
     return {
-        name: _said(value) if isinstance(value, Mapping) else value
-        for name, value in values.items()
-        if value is not None
+        name: _exchanged(value, old, new)
+        if isinstance(value, Mapping)
+        else (new if value == old else value)
+        for name, value in table.items()
     }
 
 

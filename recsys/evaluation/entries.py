@@ -11,7 +11,7 @@ from recsys.errors import SettingsError, UsageError
 from recsys.interactions.dataset import Dataset
 from recsys.interactions.weighting import Weighting
 from recsys.models.registry import MODELS, make_model, model_class
-from recsys.settings import parsed, read_toml, validated
+from recsys.settings import parsed, read_settings, validated
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def entries(
             label,
             name,
             [
-                _own(read_toml(Path(file)), name) if file else known.get(name, {}),
+                _own(read_settings(Path(file)), name) if file else known.get(name, {}),
                 nested(changes.get(name, {})),
             ],
             Weighting()

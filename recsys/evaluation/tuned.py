@@ -16,7 +16,7 @@ from typing import Any
 from recsys.errors import SettingsError, UsageError
 from recsys.interactions.dataset import Dataset
 from recsys.models.registry import MODELS
-from recsys.settings import read_toml, write_toml
+from recsys.settings import read_settings, write_settings
 
 FOLDER = Path(__file__).parents[1] / "settings"
 """Where those that come with the code are kept, and where `recsys tune` writes."""
@@ -57,7 +57,7 @@ class Tuned:
         SettingsError
             It cannot be read, or has a table that is no model's.
         """
-        tables = read_toml(path)
+        tables = read_settings(path)
         origin = tables.pop("tuned", {})
         for name, table in tables.items():
             if name not in MODELS or not isinstance(table, dict):
@@ -74,7 +74,7 @@ class Tuned:
         """Write the file that `read` reads."""
         tuned = {**self.origin, "found": self.found}
         heading = "Found by `recsys tune`, which writes this file anew."
-        write_toml(path, {"tuned": tuned, **self.models}, heading)
+        write_settings(path, {"tuned": tuned, **self.models}, heading)
 
 
 def _table(value: object, place: str) -> dict[str, Any]:

@@ -41,7 +41,8 @@ def test_those_of_the_protocol_go_before_those_of_any(shop: Dataset, folder: Pat
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     found = {"ease": {"ndcg@100": 0.3, "trials": 2}, "als": {"ndcg@100": 0.25}}
-    models = {"ease": {"l2": 7.5, "weights": {"baskets": 0.5}}, "als": {"factors": 8}}
+    ease = {"l2": 7.5, "target_half_life_days": None, "weights": {"baskets": 0.5}}
+    models = {"ease": ease, "als": {"factors": 8}}
     written = Tuned({"data": "shop", "protocol": "strong"}, found, models)
     written.write(tmp_path / "a.toml")
     assert Tuned.read(tmp_path / "a.toml") == written
