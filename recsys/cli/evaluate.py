@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recsys.cli.data_options import data_options, dataset_from_flags
-from recsys.cli.model_options import names, settings_option
+from recsys.cli.model_options import names, overrides_option, settings_option
 from recsys.cli.protocol_options import (
     checked_protocol,
     protocol_from,
@@ -43,13 +43,7 @@ def _lengths(text: str) -> tuple[int, ...]:
     help="What to compare; NAME:FILE.toml takes settings from a file.",
 )
 @settings_option("default")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="MODEL.FIELD=VALUE",
-    help="Change a setting; may be given again.",
-)
+@overrides_option("Change a setting; may be given again.")
 @click.option("--versus", metavar="MODEL", help="Compare with this one, not the best baseline.")
 @click.option(
     "--k",
@@ -98,14 +92,14 @@ def evaluate(
     from recsys.evaluation.runner import Plan
     from recsys.evaluation.runner import evaluate as run
     from recsys.evaluation.table import print_table
-    from recsys.evaluation.tuned import settings_from
+    from recsys.evaluation.tuned import tuned_from
     from recsys.files import write_json
 
     protocol = protocol_from(asked, dataset)
     compared = entries(
         names(models),
         dataset,
-        settings=settings_from(settings, dataset, protocol.kind),
+        settings=tuned_from(settings, dataset, protocol.kind).models,
         overrides=overrides,
     )
     plan = Plan(protocol, compared, ks, seed, versus)

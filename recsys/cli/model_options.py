@@ -22,6 +22,11 @@ def settings_option(default: str | None) -> Callable[[Command], Command]:
     )
 
 
+def overrides_option(text: str) -> Callable[[Command], Command]:
+    """Return a decorator that adds `--set`, with this help."""
+    return click.option("--set", "overrides", multiple=True, metavar="MODEL.FIELD=VALUE", help=text)
+
+
 def names(text: str) -> list[str]:
     """Return what a list `a,b,c` names."""
     return [name.strip() for name in text.split(",") if name.strip()]

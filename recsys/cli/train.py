@@ -112,18 +112,14 @@ def _model(
     name: str, dataset: Dataset, protocol: str, settings: str | None
 ) -> tuple[str, Mapping[str, Mapping[str, Any]]]:
     """Return the model to train, and the settings of models to start from."""
-    from recsys.evaluation.tuned import Tuned, settings_from, tuned_for
+    from recsys.evaluation.tuned import Tuned, tuned_for, tuned_from
     from recsys.models.registry import DEFAULT_MODEL
 
-    if name != "auto":
-        return name, settings_from(settings or "default", dataset, protocol)
-    if settings in {None, "tuned"}:
-        tuned = tuned_for(dataset, protocol)
+    if name == "auto" and settings is None:
+        tuned = tuned_for(dataset, protocol) or Tuned()
     else:
-        tuned = None if settings == "default" else Tuned.read(Path(settings))
-    if tuned is None and settings == "tuned":
-        settings_from(settings, dataset, protocol)  # says that there are none
-    return (tuned and tuned.winner) or DEFAULT_MODEL, tuned.models if tuned else {}
+        tuned = tuned_from(settings or "default", dataset, protocol)
+    return (tuned.winner or DEFAULT_MODEL) if name == "auto" else name, tuned.models
 
 
 def _entry(

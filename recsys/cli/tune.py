@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recsys.cli.data_options import data_options, dataset_from_flags
-from recsys.cli.model_options import names, settings_option
+from recsys.cli.model_options import names, overrides_option, settings_option
 from recsys.cli.protocol_options import checked_protocol, protocol_from, protocol_options
 from recsys.errors import RecsysError, UsageError
 
@@ -47,13 +47,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--models", default=DEFAULT_MODELS, show_default=True, metavar="NAME,…", help="What to tune."
 )
 @settings_option("default")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="MODEL.FIELD=VALUE",
-    help="Fix a setting, which then is not searched; may be given again.",
-)
+@overrides_option("Fix a setting, which then is not searched; may be given again.")
 @click.option(
     "--trials", type=click.IntRange(min=1), default=30, show_default=True, help="Tries a model."
 )
@@ -97,7 +91,7 @@ def tune(
     dataset = dataset_from_flags(flags)
 
     from recsys.evaluation.entries import entries
-    from recsys.evaluation.tuned import file_for, settings_from
+    from recsys.evaluation.tuned import file_for, tuned_from
     from recsys.evaluation.tuning import Effort, Tuner
     from recsys.models.base import RunOptions
 
@@ -107,7 +101,7 @@ def tune(
     wanted = entries(
         names(models),
         dataset,
-        settings=settings_from(settings, dataset, protocol.kind),
+        settings=tuned_from(settings, dataset, protocol.kind).models,
         overrides=overrides,
     )
     if any(entry.label != entry.name for entry in wanted):
@@ -154,10 +148,7 @@ def _origin(
         "data": dataset.name,
         "fingerprint": dataset.fingerprint,
         "protocol": protocol.kind,
-        "cuts": [str(cut) for cut in protocol.cuts] or None,
-        "horizon_days": protocol.horizon_days if protocol.cuts else None,
-        "targets": protocol.targets if protocol.cuts else None,
-        "folds": protocol.folds,
+        **protocol.asked(),
         "validation_users": sum(len(training.validation.users) for training in trainings),
         "items": n_items,
         "seed": seed,
@@ -176,11 +167,10 @@ def _tune(
     from recsys.evaluation.entries import changed
     from recsys.evaluation.tuned import Tuned
 
-    known, failed = _known(out, origin), []
+    known, failed, fixed = _known(out, origin), [], changed(overrides)
     for entry in wanted:
-        fixed = changed(overrides).get(entry.name, {})
         try:
-            found = tuner.tune(entry, fixed, _starts(entry, known))
+            found = tuner.tune(entry, fixed.get(entry.name, {}), _starts(entry, known))
         except RecsysError as error:
             failed.append(entry.name)
             click.echo(f"error: {error}", err=True)
@@ -208,12 +198,13 @@ def _known(out: Path, origin: Mapping[str, Any]) -> Tuned:
 def _starts(entry: Entry, known: Tuned) -> list[dict[str, Any]]:
     """Return, for a blend, what was found of its members, with the best one's weights."""
     from recsys.evaluation.entries import merged
+    from recsys.training.validation import METRIC
 
     described = entry.described()
     members = [name for name in described.get("members", ()) if name in known.models]
     if not members:
         return []
-    best = max(members, key=lambda name: float(known.found[name]["ndcg@100"]))
+    best = max(members, key=lambda name: float(known.found[name][METRIC]))
     own = {
         name: {k: v for k, v in known.models[name].items() if k != "weights"} for name in members
     }
@@ -222,14 +213,11 @@ def _starts(entry: Entry, known: Tuned) -> list[dict[str, Any]]:
 
 
 def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings for a file: what differs from the defaults, so that it stays short."""
+    """Return settings for a file: of the weights what differs from the defaults alone."""
     from recsys.interactions.weighting import Weighting
 
-    weights = {
-        name: value
-        for name, value in settings["weights"].items()
-        if value != asdict(Weighting())[name]
-    }
+    default = asdict(Weighting())
+    weights = {name: w for name, w in settings["weights"].items() if w != default[name]}
     kept = {name: value for name, value in settings.items() if name != "weights"}
     return {**kept, "weights": weights} if weights else kept
 
@@ -240,13 +228,14 @@ def _print(out: Path) -> None:
     from rich.table import Table
 
     from recsys.evaluation.tuned import Tuned
+    from recsys.training.validation import METRIC
 
     tuned = Tuned.read(out)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("model", "ndcg@100", "start", "trials", "pruned", "failed", "seconds"):
+    for heading in ("model", METRIC, "start", "trials", "pruned", "failed", "seconds"):
         table.add_column(heading, justify="left" if heading == "model" else "right")
     for name, facts in tuned.found.items():
-        cells = [facts.get("ndcg@100"), facts.get("start")]
+        cells = [facts.get(METRIC), facts.get("start")]
         counts = [str(facts.get(key, "")) for key in ("trials", "pruned", "failed", "seconds")]
         table.add_row(name, *("–" if cell is None else f"{cell:.4f}" for cell in cells), *counts)
     Console(highlight=False).print(table)

@@ -90,9 +90,8 @@ def entries(
                 _own(read_settings(Path(file)), name) if file else known.get(name, {}),
                 nested(changes.get(name, {})),
             ],
-            Weighting()
-            if name in known and not file
-            else dataset.weighting,  # settings from a file say all
+            # tuned settings say all, a file of one's own only what it says
+            Weighting() if name in known and not file else dataset.weighting,
         )
         for label, name, file in specs
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from recsys.errors import UsageError
 from recsys.interactions.dataset import Dataset
@@ -81,6 +81,16 @@ class Protocol:
                 validation_users=self.validation_users,
                 seed=seed,
             )
+
+    def asked(self) -> dict[str, Any]:
+        """Return what the flags say, those of this kind of protocol alone, ready for JSON."""
+        if self.kind == "temporal":
+            cuts = [str(cut) for cut in self.cuts]
+            return {"cuts": cuts, "horizon_days": self.horizon_days, "targets": self.targets}
+        if self.kind == "strong":
+            test_users = self.test_users if self.folds is None else None
+            return {"folds": self.folds, "test_users": test_users}
+        return {}
 
     def trainings(self, dataset: Dataset, seed: int) -> list[Training]:
         """Return what settings may be tuned in: of each cut, else of the first split alone."""

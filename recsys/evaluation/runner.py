@@ -175,19 +175,8 @@ def _header(dataset: Dataset, plan: Plan) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint,
         "version": __version__,
         "k": list(plan.ks),
-        **_asked(plan.protocol),
+        **plan.protocol.asked(),
     }
-
-
-def _asked(protocol: Protocol) -> dict[str, Any]:
-    """Return what the protocol's flags say, those of its kind alone."""
-    if protocol.kind == "temporal":
-        cuts = [str(cut) for cut in protocol.cuts]
-        return {"cuts": cuts, "horizon_days": protocol.horizon_days, "targets": protocol.targets}
-    if protocol.kind == "strong":
-        folds = protocol.folds
-        return {"folds": folds, "test_users": protocol.test_users if folds is None else None}
-    return {}
 
 
 def _day(cut: int | None) -> str | None:

@@ -17,11 +17,10 @@ from recsys.errors import SettingsError, UsageError
 from recsys.interactions.dataset import Dataset
 from recsys.models.registry import MODELS
 from recsys.settings import read_settings, write_settings
+from recsys.training.validation import METRIC
 
 FOLDER = Path(__file__).parents[1] / "settings"
 """Where those that come with the code are kept, and where `recsys tune` writes."""
-
-METRIC = "ndcg@100"
 
 
 @dataclass(frozen=True)
@@ -102,8 +101,8 @@ def tuned_for(dataset: Dataset, protocol: str) -> Tuned | None:
     return None
 
 
-def settings_from(source: str, dataset: Dataset, protocol: str) -> Mapping[str, Mapping[str, Any]]:
-    """Return the settings of each model that `--settings` asks for.
+def tuned_from(source: str, dataset: Dataset, protocol: str) -> Tuned:
+    """Return the settings that `--settings` asks for; of `default`, those of no model.
 
     Parameters
     ----------
@@ -118,13 +117,13 @@ def settings_from(source: str, dataset: Dataset, protocol: str) -> Mapping[str, 
         There are no tuned ones, or the file cannot be used.
     """
     if source == "default":
-        return {}
+        return Tuned()
     if source != "tuned":
-        return Tuned.read(Path(source)).models
+        return Tuned.read(Path(source))
     tuned = tuned_for(dataset, protocol)
     if tuned is None:
         raise UsageError(
             f"--settings tuned: there are none for the data set {dataset.name!r} and protocol "
             f"{protocol}; `recsys tune` makes them"
         )
-    return tuned.models
+    return tuned

@@ -22,17 +22,15 @@ from recsys.errors import RecsysError, TrainingError, UsageError
 from recsys.evaluation.entries import Entry, merged, nested
 from recsys.evaluation.spaces import point_in, space_of, suggested
 from recsys.interactions.splits import Training
-from recsys.interactions.tables import HeldOut
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import Model, RunOptions
 from recsys.models.item_item import Grams
 from recsys.models.registry import make_model
 from recsys.settings import Search, validated
-from recsys.training.validation import found
+from recsys.training.validation import METRIC, validate
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-_BATCH = 500  # validation users scored at once
 _FIRST = 8  # trials before the sampler learns from those before
 _WARM_UP = 8  # epochs before a trial may be given up
 _SPLIT = 10_000  # more than any model's epochs: steps of one training come before the next one's
@@ -83,7 +81,7 @@ class Found:
     def facts(self) -> dict[str, Any]:
         """Return all but the settings, as a settings file keeps it."""
         return {
-            "ndcg@100": round(self.value, 5),
+            METRIC: round(self.value, 5),
             "start": None if self.default is None else round(self.default, 5),
             "trials": self.trials,
             "pruned": self.pruned,
@@ -150,8 +148,9 @@ class Tuner:
         """
         space = space_of(entry, fixed, self._trainings[0].train)
         study = self._study(entry, space, starts)
+        trials = self._effort.trials if space else 1  # then there is nothing else to try
         reason = ""
-        while len(study.get_trials(deepcopy=False, states=_ENDED)) < self._effort.trials:
+        while len(study.get_trials(deepcopy=False, states=_ENDED)) < trials:
             trial = study.ask()
             start = time.perf_counter()
             try:
@@ -165,10 +164,7 @@ class Tuner:
                 said = f"{value:.4f}, best {study.best_value:.4f}"
             number = len(study.get_trials(deepcopy=False, states=_ENDED))
             seconds = time.perf_counter() - start
-            of = f"{number}/{self._effort.trials}"
-            self._tell(f"{entry.name} {of}: {said}, {seconds:.0f} s")
-            if not space:
-                break  # there is nothing else to try
+            self._tell(f"{entry.name} {number}/{trials}: {said}, {seconds:.0f} s")
         return self._found(study, reason, entry.name)
 
     def _study(
@@ -236,7 +232,7 @@ class Tuner:
             validation=held_out,
             options=replace(self._options, watch=watch),
         )
-        return _mean_ndcg(model, held_out)
+        return validate(model, held_out)
 
     def _found(self, study: optuna.Study, reason: str, name: str) -> Found:
         ended = study.get_trials(deepcopy=False, states=_ENDED)
@@ -309,11 +305,6 @@ class _Attempt:
         self._trial.report(self.mean, place * _SPLIT + epoch)
         if self._trial.should_prune():
             raise _GivenUp
-
-
-def _mean_ndcg(model: Model[Any], held_out: HeldOut) -> float:
-    parts = [found(model.score(users.given), users) for _, users in held_out.batches(_BATCH)]
-    return float(np.nanmean(np.concatenate(parts)))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from recsys.settings import Search
 Doubles = npt.NDArray[np.float64]
 HalfLife = Annotated[float, Field(gt=0)] | None
 
-_AGES = Search(15.0, 3000.0, log=True, off=True, needs="times")
+HALF_LIVES = Search(15.0, 3000.0, log=True, off=True, needs="times")
 
 _LEAST = np.float32(2.0**-40)
 """Least weight of a training row: however old, its square is still above 0 in float32."""
@@ -59,8 +59,8 @@ class Weighting:
         scored is always the user's whole.
     """
 
-    half_life_days: Annotated[HalfLife, _AGES] = None
-    train_half_life_days: Annotated[HalfLife, _AGES] = None
+    half_life_days: Annotated[HalfLife, HALF_LIVES] = None
+    train_half_life_days: Annotated[HalfLife, HALF_LIVES] = None
     per_day_bought: Annotated[float, Field(ge=0), Search(0.0, 1.0, needs="times")] = 0.0
     value: Annotated[float, Field(ge=0), Search(0.0, 0.5, needs="values")] = 0.0
     baskets: Annotated[float, Field(ge=0), Search(0.0, 3.0, needs="times")] = 0.0

@@ -9,11 +9,11 @@ from pydantic import Field
 
 from recsys.errors import DataError
 from recsys.interactions.tables import MICROSECONDS_PER_DAY, FloatArray, Histories, LongArray
-from recsys.settings import Search
+from recsys.interactions.weighting import HALF_LIVES
 
 HalfLife = Annotated[
     Annotated[float, Field(gt=0, allow_inf_nan=False)] | None,
-    Search(15.0, 3000.0, log=True, off=True, needs="times"),
+    HALF_LIVES,
 ]
 
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
-from recsys.interactions.tables import FloatArray, HeldOut
+from recsys.interactions.tables import FloatArray, HeldOut, Histories
 from recsys.metrics import Values, hits, ndcg
 from recsys.topk import top_k
-
-if TYPE_CHECKING:  # models without a network validate, too, and need no torch
-    from recsys.training.network import Network
 
 METRIC = "ndcg@100"
 _DEPTH = 100
 _BATCH = 500  # users scored at once, so that memory does not grow with their number
 
 
-def validate(network: Network, held_out: HeldOut) -> float:
+class Scorer(Protocol):
+    """A network, or any fitted model."""
+
+    def score(self, histories: Histories) -> FloatArray:
+        """Return float32 (b, n_items), which may be written to."""
+
+
+def validate(scorer: Scorer, held_out: HeldOut) -> float:
     """Return the mean NDCG@100 over the held-out users who have something to be found."""
-    per_user = [found(network.score(users.given), users) for _, users in held_out.batches(_BATCH)]
+    per_user = [found(scorer.score(users.given), users) for _, users in held_out.batches(_BATCH)]
     return float(np.nanmean(np.concatenate(per_user)))
 
 

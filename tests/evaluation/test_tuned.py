@@ -9,7 +9,7 @@ import pytest
 from recsys.errors import SettingsError, UsageError
 from recsys.evaluation import tuned as module
 from recsys.evaluation.entries import entries
-from recsys.evaluation.tuned import Tuned, settings_from, tuned_for
+from recsys.evaluation.tuned import Tuned, tuned_for, tuned_from
 from recsys.interactions.dataset import Dataset
 
 
@@ -21,22 +21,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_they_are_found_by_name_or_fingerprint(shop: Dataset, folder: Path) -> None:
     with pytest.raises(UsageError, match="'small-shop' and protocol strong; `recsys tune` makes"):
-        settings_from("tuned", shop, "strong")
+        tuned_from("tuned", shop, "strong")
     (folder / "another-shop.toml").write_text("[ease]\nl2 = 8\n")
     assert tuned_for(shop, "strong") is None
     for name in (shop.name, shop.fingerprint):
         file = folder / f"{name}.toml"
         file.write_text("[ease]\nl2 = 7\n")
-        assert settings_from("tuned", shop, "strong") == {"ease": {"l2": 7}}
+        assert tuned_from("tuned", shop, "strong").models == {"ease": {"l2": 7}}
         file.unlink()
 
 
 def test_those_of_the_protocol_go_before_those_of_any(shop: Dataset, folder: Path) -> None:
     (folder / "small-shop.toml").write_text("[ease]\nl2 = 1\n")
     (folder / "small-shop.temporal.toml").write_text("[ease]\nl2 = 2\n")
-    assert settings_from("tuned", shop, "temporal") == {"ease": {"l2": 2}}
-    assert settings_from("tuned", shop, "strong") == {"ease": {"l2": 1}}
-    assert settings_from("default", shop, "strong") == {}
+    assert tuned_from("tuned", shop, "temporal").models == {"ease": {"l2": 2}}
+    assert tuned_from("tuned", shop, "strong").models == {"ease": {"l2": 1}}
+    assert tuned_from("default", shop, "strong").models == {}
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
