@@ -21,6 +21,7 @@ from recsys.models.base import RunOptions
 from recsys.models.registry import make_model, model_class
 from recsys.training.batches import DeviceHistories
 from recsys.training.losses import gaussian_kl, multinomial_loss
+from shops import tastes, validation
 
 CPU = RunOptions(seed=3, device="cpu")
 SMALL: dict[str, Any] = {
@@ -31,22 +32,6 @@ SMALL: dict[str, Any] = {
     "learning_rate": 0.02,
 }
 every_autoencoder = pytest.mark.parametrize("name", ["autoencoder", "mult-dae", "mult-vae"])
-
-
-def tastes(n_users: int, seed: int) -> Histories:
-    generator = np.random.default_rng(seed)
-    same = np.arange(n_users)[:, None] % 4 == np.arange(30) % 4
-    held = generator.random((n_users, 30)) < np.where(same, 0.5, 0.08)
-    held[np.arange(n_users), generator.integers(30, size=n_users)] = True
-    weights = np.where(held, generator.uniform(0.2, 1, held.shape), 0)
-    return Histories(sp.csr_array(weights.astype(np.float32)))
-
-
-def validation() -> HeldOut:
-    dense = tastes(40, seed=1).matrix.toarray()
-    given = np.random.default_rng(2).random(dense.shape) < 0.6
-    target = ((dense > 0) & ~given).astype(np.float32)
-    return HeldOut(Histories(sp.csr_array(dense * given)), Histories(sp.csr_array(target)))
 
 
 def test_the_first_layer_equals_a_dense_product_and_so_does_its_gradient() -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+import shops
 from recsys.errors import DataError
 from recsys.interactions.tables import Histories
 from recsys.models.autoencoders.conv import ConvAutoencoder, ConvAutoencoderConfig
@@ -17,11 +18,7 @@ def timed(dense: np.ndarray, seed: int = 0) -> Histories:
 
 
 def tastes(n_users: int, seed: int) -> Histories:
-    generator = np.random.default_rng(seed)
-    same = np.arange(n_users)[:, None] % 4 == np.arange(30) % 4
-    held = generator.random((n_users, 30)) < np.where(same, 0.5, 0.08)
-    held[np.arange(n_users), generator.integers(30, size=n_users)] = True
-    return timed(held * generator.uniform(0.2, 1, held.shape), seed)
+    return timed(shops.tastes(n_users, seed).matrix.toarray(), seed)
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,11 @@
 import numpy as np
-import scipy.sparse as sp
 
-from recsys.interactions.tables import Histories
 from recsys.models.autoencoders.elsa import ELSA, ELSAConfig
 from recsys.models.base import RunOptions
+from shops import tastes
 
 CPU = RunOptions(seed=3, device="cpu")
 SMALL = ELSAConfig(epochs=15, batch_size=30, learning_rate=0.03, factors=8)
-
-
-def tastes(n_users: int, seed: int) -> Histories:
-    generator = np.random.default_rng(seed)
-    same = np.arange(n_users)[:, None] % 4 == np.arange(30) % 4
-    held = generator.random((n_users, 30)) < np.where(same, 0.5, 0.08)
-    held[np.arange(n_users), generator.integers(30, size=n_users)] = True
-    weights = np.where(held, generator.uniform(0.2, 1, held.shape), 0)
-    return Histories(sp.csr_array(weights.astype(np.float32)))
 
 
 def test_scores_are_the_papers_formula_and_no_item_speaks_for_itself() -> None:

@@ -1,12 +1,12 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 import torch
 from torch.distributions import Normal
 
-from recsys.interactions.tables import HeldOut, Histories
+import shops
 from recsys.models.autoencoders.layers import initialise
 from recsys.models.autoencoders.recvae import RecVAE, RecVAEConfig, _log_prior, _RecVAE
 from recsys.models.base import RunOptions
@@ -14,23 +14,11 @@ from recsys.training.batches import Batch, DeviceHistories
 from recsys.training.losses import multinomial_loss
 from recsys.training.network import Network
 
+tastes = partial(shops.tastes, weighted=False)
+validation = partial(shops.validation, weighted=False)
+
 CPU = RunOptions(seed=3, device="cpu")
 SMALL = RecVAEConfig(epochs=12, batch_size=30, learning_rate=0.01, width=16, latent=8)
-
-
-def tastes(n_users: int, seed: int) -> Histories:
-    generator = np.random.default_rng(seed)
-    same = np.arange(n_users)[:, None] % 4 == np.arange(30) % 4
-    held = generator.random((n_users, 30)) < np.where(same, 0.5, 0.08)
-    held[np.arange(n_users), generator.integers(30, size=n_users)] = True
-    return Histories(sp.csr_array(held.astype(np.float32)))
-
-
-def validation() -> HeldOut:
-    dense = tastes(40, seed=1).matrix.toarray()
-    given = np.random.default_rng(2).random(dense.shape) < 0.6
-    target = ((dense > 0) & ~given).astype(np.float32)
-    return HeldOut(Histories(sp.csr_array(dense * given)), Histories(sp.csr_array(target)))
 
 
 def batch() -> Batch:

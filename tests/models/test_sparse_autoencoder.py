@@ -1,20 +1,17 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
+import shops
 from recsys.interactions.tables import Histories
 from recsys.models.autoencoders.sparse import SparseAutoencoder, SparseAutoencoderConfig
 from recsys.models.base import RunOptions
 
+tastes = partial(shops.tastes, weighted=False)
+
 CPU = RunOptions(seed=3, device="cpu")
-
-
-def tastes(n_users: int, seed: int) -> Histories:
-    generator = np.random.default_rng(seed)
-    same = np.arange(n_users)[:, None] % 4 == np.arange(30) % 4
-    held = generator.random((n_users, 30)) < np.where(same, 0.5, 0.08)
-    held[np.arange(n_users), generator.integers(30, size=n_users)] = True
-    return Histories(sp.csr_array(held.astype(np.float32)))
 
 
 def fitted(active: int, units: int = 40) -> SparseAutoencoder:

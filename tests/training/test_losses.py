@@ -4,7 +4,7 @@ import scipy.sparse as sp
 import torch
 
 from recsys.interactions.tables import Histories
-from recsys.training.batches import DeviceHistories
+from recsys.training.batches import Batch, DeviceHistories
 from recsys.training.losses import (
     cosine_loss,
     gaussian_kl,
@@ -59,13 +59,17 @@ def test_ramp(epoch: float, length: float, value: float) -> None:
     assert ramp(epoch, length, 0.2) == pytest.approx(value)
 
 
+def histories(generator: np.random.Generator) -> tuple[np.ndarray, Batch]:
+    """Return seven histories, none empty, dense and as a batch."""
+    X = np.where(generator.random((7, 11)) < 0.4, generator.uniform(0.1, 1, (7, 11)), 0)
+    X[:, 2] = 0.5
+    rows = Histories(sp.csr_array(X.astype(np.float32)))
+    return X, DeviceHistories(rows, torch.device("cpu")).all()
+
+
 def test_cosine_loss_and_its_gradient_equal_the_dense_formula() -> None:
     generator = np.random.default_rng(0)
-    X = np.where(generator.random((7, 11)) < 0.4, generator.uniform(0.1, 1, (7, 11)), 0)
-    X[:, 2] = 0.5  # none is empty
-    batch = DeviceHistories(
-        Histories(sp.csr_array(X.astype(np.float32))), torch.device("cpu")
-    ).all()
+    X, batch = histories(generator)
     scores = torch.tensor(generator.normal(size=(7, 11)), dtype=torch.float32)
     sparse_scores, dense_scores = (scores.clone().requires_grad_() for _ in range(2))
 
@@ -92,11 +96,7 @@ def test_the_cosine_loss_of_no_history_and_of_no_score_is_finite() -> None:
 
 def test_the_hidden_cosine_loss_and_its_gradient_equal_the_dense_formula() -> None:
     generator = np.random.default_rng(0)
-    X = np.where(generator.random((7, 11)) < 0.4, generator.uniform(0.1, 1, (7, 11)), 0)
-    X[:, 2] = 0.5  # none is empty
-    batch = DeviceHistories(
-        Histories(sp.csr_array(X.astype(np.float32))), torch.device("cpu")
-    ).all()
+    X, batch = histories(generator)
     shown = np.where(generator.random((7, 11)) < 0.5, X, 0) > 0
     shown[:, 2] = False  # everyone has something to find
     hidden = torch.tensor(~shown[X.nonzero()])
