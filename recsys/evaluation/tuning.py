@@ -205,9 +205,10 @@ class Tuner:
         settings = merged(entry.settings, chosen)
         trial.set_user_attr("settings", {**settings, "weights": weights})
         weighting = validated(Weighting, weights, f"{entry.name} weights")
-        attempt = _Attempt(trial)
+        cap = _Cap(self._effort.seconds)
+        attempt = _Attempt(trial, cap)
         try:
-            with _within(self._effort.seconds):
+            with cap.running():
                 for training in self._trainings:
                     model = make_model(entry.name, settings)
                     attempt.close(self._measured(model, training, weighting, attempt.watch))
@@ -273,8 +274,8 @@ class _Late(BaseException):
 class _Attempt:
     """What one trial has reached so far, over the trainings one after the other."""
 
-    def __init__(self, trial: optuna.Trial) -> None:
-        self._trial = trial
+    def __init__(self, trial: optuna.Trial, cap: _Cap) -> None:
+        self._trial, self._cap = trial, cap
         self.values: list[float] = []  # the best of each training, that of the last so far
         self._open = False
 
@@ -302,28 +303,49 @@ class _Attempt:
 
     def _report(self, epoch: int) -> None:
         place = len(self.values) - 1
-        self._trial.report(self.mean, place * _SPLIT + epoch)
-        if self._trial.should_prune():
+        with self._cap.held():
+            self._trial.report(self.mean, place * _SPLIT + epoch)
+            hopeless = self._trial.should_prune()
+        if hopeless:
             raise _GivenUp
 
 
-@contextmanager
-def _within(seconds: float) -> Iterator[None]:
-    """Raise _Late in the block once it has taken so long; where signals cannot, never."""
-    possible = (
-        hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-    )
-    if not possible:
-        yield
-        return
+class _Cap:
+    """The most time a trial may take; where signals cannot interrupt it, there is none."""
 
-    def late(*_: object) -> None:
-        raise _Late
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._held = self._passed = False
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Raise _Late in the block once it has taken so long."""
+        possible = (
+            hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+        )
+        if not possible:
+            yield
+            return
+        before = signal.signal(signal.SIGALRM, self._pass)
+        signal.setitimer(signal.ITIMER_REAL, self._seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Raise at the block's end rather than within: a study's transaction is not cut in two."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._passed:
+            raise _Late
+
+    def _pass(self, *_: object) -> None:
+        self._passed = True
+        if not self._held:
+            raise _Late

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 
 from recsys.errors import TrainingError
@@ -134,6 +136,26 @@ def test_a_trial_that_takes_too_long_ends_with_its_best_epoch(tune: Tune) -> Non
     best = tune("mult-dae", 1, settings=endless, fixed=fixed, seconds=4.0)
     assert 0 < best.value < 1
     assert 3.9 < best.seconds < 30
+
+
+def test_a_trial_does_not_end_within_a_transaction_of_its_study(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    report = optuna.Trial.report
+
+    def slow(trial: optuna.Trial, value: float, step: int) -> None:
+        written.append(False)
+        time.sleep(1.0)
+        report(trial, value, step)
+        written[-1] = True
+
+    monkeypatch.setattr(optuna.Trial, "report", slow)
+    endless = {**SMALL, "epochs": 10**6, "patience": 10**6}
+    make_model("mult-dae")
+    tune("mult-dae", 1, settings=endless, fixed={**PLAIN, **endless}, seconds=2.5)
+    assert written
+    assert all(written)
 
 
 def test_a_trial_without_an_epoch_in_time_fails(tune: Tune) -> None:
