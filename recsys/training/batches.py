@@ -29,6 +29,8 @@ class Batch:
         Size of the catalogue.
     times
         int64 (nnz,): microseconds since 1970 UTC; None where the histories have none.
+    popularity
+        float32 (n_items,): in how many of all the histories each item is; None if nobody asked.
     """
 
     offsets: Tensor
@@ -36,6 +38,7 @@ class Batch:
     weights: Tensor
     n_items: int
     times: Tensor | None = None
+    popularity: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -92,9 +95,13 @@ class DeviceHistories:
         n histories in memory.
     device
         Where they go: 8 bytes an entry, 16 with times.
+    popularity
+        Whether batches are to know how popular items are.
     """
 
-    def __init__(self, histories: Histories, device: torch.device) -> None:
+    def __init__(
+        self, histories: Histories, device: torch.device, *, popularity: bool = False
+    ) -> None:
         matrix = histories.matrix
         self.offsets = torch.tensor(matrix.indptr, dtype=torch.int64, device=device)  # (n + 1,)
         self.columns = torch.tensor(matrix.indices, dtype=torch.int32, device=device)  # (nnz,)
@@ -103,25 +110,33 @@ class DeviceHistories:
         self.times = None  # int64 (nnz,)
         if histories.times is not None:
             self.times = torch.tensor(histories.times, dtype=torch.int64, device=device)
+        self.popularity = None
+        if popularity:
+            self.popularity = self.columns.bincount(minlength=self.n_items).float()
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def all(self) -> Batch:
         """Return every history, in order, as one batch."""
-        return Batch(self.offsets, self.columns.long(), self.weights, self.n_items, self.times)
+        columns = self.columns.long()
+        return Batch(self.offsets, columns, self.weights, self.n_items, self.times, self.popularity)
 
-    def take(self, rows: Tensor) -> Batch:
-        """Return the histories at `rows`, int64 (b,), in that order."""
+    def take(self, rows: Tensor, n_entries: int | None = None) -> Batch:
+        """Return the histories at `rows`, int64 (b,), in that order.
+
+        With the number of their entries the host need not wait for the device to count them.
+        """
         starts = self.offsets[rows]  # (b,)
         lengths = self.offsets[rows + 1] - starts  # (b,)
         offsets = torch.zeros(len(rows) + 1, dtype=torch.int64, device=rows.device)
         torch.cumsum(lengths, 0, out=offsets[1:])
-        entries = (starts - offsets[:-1]).repeat_interleave(lengths)  # (nnz of the batch,)
+        shifts = starts - offsets[:-1]
+        entries = shifts.repeat_interleave(lengths, output_size=n_entries)  # (nnz of the batch,)
         entries += torch.arange(len(entries), device=rows.device)
         columns, weights = self.columns[entries].long(), self.weights[entries]
         times = None if self.times is None else self.times[entries]
-        return Batch(offsets, columns, weights, self.n_items, times)
+        return Batch(offsets, columns, weights, self.n_items, times, self.popularity)
 
     def n_batches(self, size: int) -> int:
         """Return how many batches of at most `size` histories an epoch has."""
@@ -130,5 +145,8 @@ class DeviceHistories:
     def shuffled(self, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield each history once, in random order, in even batches of at most `size`."""
         order = torch.randperm(len(self), generator=generator, device=self.offsets.device)
-        for rows in order.tensor_split(self.n_batches(size)):  # no last batch of two or three
-            yield self.take(rows)
+        batches = order.tensor_split(self.n_batches(size))  # no last batch of two or three
+        lengths = self.offsets.diff()[order]
+        counts = torch.stack([part.sum() for part in lengths.tensor_split(len(batches))])
+        for rows, n_entries in zip(batches, counts.tolist(), strict=True):  # the one wait an epoch
+            yield self.take(rows, n_entries)

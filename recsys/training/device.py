@@ -1,10 +1,15 @@
-"""Where torch computes."""
+"""Where torch computes, and in which precision."""
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Literal
 
 import torch
 
 from recsys.errors import UsageError
+
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -28,3 +33,19 @@ def choose_device(name: str) -> torch.device:
             f"device {name!r} is not there ({torch.cuda.device_count()} CUDA devices); use auto"
         )
     return device
+
+
+def matrix_products(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
+    """Return a context in which layers multiply in this precision; all else stays float32.
+
+    `auto` is bfloat16 where the device multiplies it natively, about twice as fast as float32.
+    """
+    wanted = precision == "bfloat16" or (precision == "auto" and _multiplies_bfloat16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))

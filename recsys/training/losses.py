@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +21,12 @@ def multinomial_loss(logits: Tensor, batch: Batch) -> Tensor:
     Parameters
     ----------
     logits
-        float32 (b, n_items).
+        float32 or bfloat16 (b, n_items). They are used up: their gradient takes their place.
     batch
         The b histories that the logits should explain.
     """
-    found = logits.reshape(-1).index_select(0, batch.cells)  # (nnz,)
-    total = torch.dot(batch.totals, logits.logsumexp(1)) - torch.dot(batch.weights, found)
-    return total / len(batch)
+    loss: Tensor = _Multinomial.apply(logits, batch.cells, batch)  # type: ignore[no-untyped-call]
+    return loss
 
 
 def sampled_multinomial_loss(
@@ -38,11 +38,13 @@ def sampled_multinomial_loss(
 ) -> Tensor:
     """Return an estimate of `multinomial_loss` from the logits of a part of the catalogue.
 
-    With A the items of the batch's histories, R the others and S drawn evenly from R,
+    With A the items of the batch's histories, R the others and S drawn from R, i with
+    probability q_i,
 
-        Σ_i exp(z_i) ≈ Σ_{i∈A} exp(z_i) + |R| / |S| Σ_{i∈S} exp(z_i)
+        Σ_i exp(z_i) ≈ Σ_{i∈A} exp(z_i) + Σ_{i∈S} exp(z_i − log(|S| q_i))
 
     whose expectation is exact. What is popular is mostly in A, so that little is left to chance.
+    Only the rows of the output layer that take part get a gradient, which is sparse.
 
     Parameters
     ----------
@@ -51,30 +53,76 @@ def sampled_multinomial_loss(
     output
         That layer, of n_items outputs.
     batch
-        The b histories that the logits should explain.
+        The b histories that the logits should explain. Where it knows how popular items are,
+        q_i is in proportion to that; otherwise all of R are equally likely.
     n_sampled
         |S|; as many as R has, or more, make the loss exact.
     generator
         Draws S, on the same device.
     """
-    n_items = output.out_features
-    there = torch.zeros(n_items, dtype=torch.bool, device=hidden.device)
+    there = torch.zeros(output.out_features, dtype=torch.bool, device=hidden.device)
     there[batch.columns] = True
     own, others = there.nonzero().squeeze(1), (~there).nonzero().squeeze(1)
-    sampled = others
-    if n_sampled < len(others):
-        drawn = torch.empty(n_sampled, device=hidden.device).uniform_(generator=generator)
-        sampled = others[(drawn * len(others)).long().clamp(max=len(others) - 1)]
+    sampled, correction = _drawn(others, batch.popularity, n_sampled, generator)
     columns = torch.cat([own, sampled])
-    weight = functional.embedding(columns, output.weight)  # (|A| + |S|, width)
-    logits = functional.linear(hidden, weight, output.bias[columns])
+    weight = functional.embedding(columns, output.weight, sparse=True)  # (|A| + |S|, width)
+    bias = output.bias[columns] - torch.cat([correction.new_zeros(len(own)), correction])
+    logits = functional.linear(hidden, weight, bias)
     place = torch.searchsorted(own, batch.columns)
-    found = logits.reshape(-1).index_select(0, batch.rows * len(columns) + place)  # (nnz,)
-    if len(sampled):
-        raised = logits[:, len(own) :] + math.log(len(others) / len(sampled))
-        logits = torch.cat([logits[:, : len(own)], raised], dim=1)
-    total = torch.dot(batch.totals, logits.logsumexp(1)) - torch.dot(batch.weights, found)
-    return total / len(batch)
+    cells = batch.rows * len(columns) + place
+    loss: Tensor = _Multinomial.apply(logits, cells, batch)  # type: ignore[no-untyped-call]
+    return loss
+
+
+def _drawn(
+    others: Tensor, popularity: Tensor | None, n_sampled: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return items drawn from `others` and log(|S| q) of each; all of them at 0 if they are few."""
+    if n_sampled >= len(others):
+        return others, torch.zeros(len(others), device=others.device)
+    drawn = torch.empty(n_sampled, device=others.device).uniform_(generator=generator)
+    if popularity is None:
+        place = (drawn * len(others)).long().clamp(max=len(others) - 1)
+        return others[place], drawn.fill_(math.log(n_sampled / len(others)))
+    shares = popularity[others].double().cumsum(0)
+    place = torch.searchsorted(shares, drawn.double() * shares[-1], right=True)
+    sampled = others[place.clamp(max=len(others) - 1)]
+    return sampled, (popularity[sampled] * (n_sampled / shares[-1])).log().float()
+
+
+class _Multinomial(torch.autograd.Function):
+    """Loss and gradient in one pass over the logits, which are written over.
+
+    The gradient with respect to z_i is (Σ_j x_j) softmax(z)_i − x_i. A few rows at a time are
+    worked on in float32, whatever the logits' own type, so that no second array of their size
+    is made.
+    """
+
+    @staticmethod
+    def forward(context: Any, logits: Tensor, cells: Tensor, batch: Batch) -> Tensor:
+        found = logits.view(-1).index_select(0, cells).float()  # (nnz,)
+        totals = batch.totals / len(batch)
+        weights = batch.weights / len(batch)
+        loss = -torch.dot(weights, found)
+        rows = max(1, _CHUNK[logits.device.type] // logits.shape[1])
+        for part, total in zip(torch.split(logits, rows), torch.split(totals, rows), strict=True):
+            highest = part.amax(1, keepdim=True).float()  # (rows, 1)
+            raised = part.float().sub(highest).exp_()
+            sums = raised.sum(1, keepdim=True)
+            loss += torch.dot(total, (highest + sums.log()).squeeze(1))
+            part.copy_(raised.mul_(total[:, None] / sums))
+        logits.view(-1).index_add_(0, cells, weights.to(logits.dtype), alpha=-1)
+        context.save_for_backward(logits)
+        return loss
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (of_logits,) = context.saved_tensors
+        return of_logits.mul_(gradient), None, None
+
+
+_CHUNK = {"cpu": 2**18, "cuda": 2**24}
+"""Logits worked on at once: as many as stay near the processor, enough to keep it busy."""
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:

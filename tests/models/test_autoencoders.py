@@ -246,12 +246,16 @@ def test_ctrl_c_leaves_a_model_that_scores(tmp_path: Path) -> None:
     ("name", "hidden"),
     [("autoencoder", (16, 8)), ("mult-dae", (16,)), ("mult-dae", (16, 8)), ("mult-vae", (16, 8))],
 )
-def test_a_sampled_softmax_trains_every_network(name: str, hidden: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("negatives", ["uniform", "popularity"])
+def test_a_sampled_softmax_trains_every_network(
+    name: str, hidden: tuple[int, ...], negatives: str
+) -> None:
     train = tastes(150, 0)
     config = {**SMALL, "hidden": hidden, "batch_size": 3, "epochs": 6}
     logits = []
-    for sampled in (None, 4):
-        model = make_model(name, {**config, "sampled": sampled}).fit(train, options=CPU)
+    drawn = {"sampled": 4, "negatives": negatives}
+    for settings in ({}, drawn):
+        model = make_model(name, {**config, **settings}).fit(train, options=CPU)
         logits.append(model.score(tastes(40, 1)))
     whole, part = (rows - rows.mean(axis=1, keepdims=True) for rows in logits)
     assert not np.array_equal(whole, part)

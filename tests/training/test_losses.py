@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
 
 from recsys.interactions.tables import Histories
+from recsys.training import losses
 from recsys.training.batches import Batch, DeviceHistories
 from recsys.training.losses import (
     cosine_loss,
@@ -140,11 +143,14 @@ def test_a_sampled_loss_that_takes_all_items_is_the_whole_one(shop: Histories) -
     sampled = sampled_multinomial_loss(hidden, output, batch, 30, generator)
     sampled.backward()
     torch.testing.assert_close(sampled, whole)
-    torch.testing.assert_close(output.weight.grad, gradient)
+    assert output.weight.grad.is_sparse
+    torch.testing.assert_close(output.weight.grad.to_dense(), gradient)
 
 
-def test_a_sampled_normaliser_is_right_on_average(shop: Histories) -> None:
-    batch = DeviceHistories(shop.rows(slice(0, 1)), torch.device("cpu")).all()
+@pytest.mark.parametrize("popularity", [False, True])
+def test_a_sampled_normaliser_is_right_on_average(shop: Histories, popularity: bool) -> None:
+    device = torch.device("cpu")
+    batch = DeviceHistories(shop, device, popularity=popularity).take(torch.tensor([0]))
     generator = torch.Generator().manual_seed(2)
     output, hidden = torch.nn.Linear(5, 30), torch.randn(1, 5, generator=generator) * 2
     with torch.no_grad():
@@ -157,3 +163,47 @@ def test_a_sampled_normaliser_is_right_on_average(shop: Histories) -> None:
     ratio = ((drawn - whole) / total).exp()
     assert ratio.std() > 0.05
     assert ratio.mean().item() == pytest.approx(1, abs=5 * ratio.std().item() / 3000**0.5)
+
+
+def test_popular_items_are_drawn_more_often(shop: Histories) -> None:
+    device = torch.device("cpu")
+    held = DeviceHistories(shop, device, popularity=True)
+    assert held.popularity is not None
+    assert held.popularity.tolist() == np.bincount(shop.matrix.indices, minlength=30).tolist()
+    only = int(np.setdiff1d(np.arange(30), shop.matrix[[0]].indices)[0])
+    popularity = torch.zeros(30)
+    popularity[only] = 1  # nothing else can be drawn
+    batch = replace(held.take(torch.tensor([0])), popularity=popularity)
+    output, hidden = torch.nn.Linear(5, 30), torch.randn(1, 5)
+    sampled_multinomial_loss(hidden, output, batch, 4, torch.Generator()).backward()
+    rows = output.weight.grad.coalesce().indices().squeeze(0).tolist()
+    assert rows == sorted({*batch.columns.tolist(), only})
+
+
+def test_a_loss_of_bfloat16_logits_is_near_that_of_float32(shop: Histories) -> None:
+    batch = DeviceHistories(shop, torch.device("cpu")).all()
+    logits = torch.randn(len(batch), 30, generator=torch.Generator().manual_seed(0)) * 3
+    gradients, found = [], []
+    for dtype in (torch.float32, torch.bfloat16):
+        leaf = logits.bfloat16().float().requires_grad_()  # the same numbers in both
+        loss = multinomial_loss(leaf.to(dtype).mul(1), batch)
+        loss.backward()
+        gradients.append(leaf.grad)
+        found.append(loss.detach())
+    exact = multinomial_loss(logits.bfloat16().float(), batch)
+    torch.testing.assert_close(found[1], exact)
+    torch.testing.assert_close(gradients[1], gradients[1].bfloat16().float())
+    assert (gradients[1] - gradients[0]).abs().max() < 0.01
+
+
+def test_the_loss_is_the_same_in_parts(shop: Histories, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = DeviceHistories(shop, torch.device("cpu")).all()
+    logits = torch.randn(len(batch), 30, requires_grad=True)
+    whole = multinomial_loss(logits * 1, batch)
+    whole.backward()
+    gradient, logits.grad = logits.grad, None
+    monkeypatch.setattr(losses, "_CHUNK", {"cpu": 7 * 30})
+    parts = multinomial_loss(logits * 1, batch)
+    (3 * parts).backward()
+    torch.testing.assert_close(parts, whole)
+    torch.testing.assert_close(logits.grad, 3 * gradient)

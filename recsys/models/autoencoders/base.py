@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import torch
 from pydantic import Field
@@ -35,7 +35,11 @@ class AutoencoderConfig(TrainingConfig):
         Widths of the layers from the input to the code; the decoder mirrors them.
     sampled
         Items drawn for each batch that stand for all those not in it, in the loss; None takes all.
-        For catalogues of tens of thousands, where the softmax takes most of the time.
+        For catalogues of tens of thousands, where the softmax takes most of the time; a step then
+        moves the weights of those items alone that take part in it.
+    negatives
+        How they are drawn: `uniform`, or by how many histories hold them, `popularity`. The loss
+        corrects for it.
     """
 
     hidden: Annotated[
@@ -44,6 +48,7 @@ class AutoencoderConfig(TrainingConfig):
         Search(choices=((300,), (600,), (1000,), (600, 200))),
     ] = (600,)
     sampled: Annotated[int, Field(ge=1)] | None = None
+    negatives: Literal["uniform", "popularity"] = "uniform"
 
 
 ConfigT = TypeVar("ConfigT", bound=TrainingConfig)
@@ -100,7 +105,7 @@ class NeuralModel(Model[ConfigT]):
         initialise(network, generator)
         run = train(
             network,
-            DeviceHistories(self._seen(train_on), device),
+            DeviceHistories(self._seen(train_on), device, popularity=self._draws_by_popularity),
             validation,
             self.config,
             generator=generator,
@@ -131,6 +136,11 @@ class NeuralModel(Model[ConfigT]):
 
     def _score(self, histories: Histories) -> FloatArray:
         return self._fitted.score(self._seen(histories))
+
+    @property
+    def _draws_by_popularity(self) -> bool:
+        config = self.config
+        return isinstance(config, AutoencoderConfig) and config.negatives == "popularity"
 
     def _seen(self, histories: Histories) -> Histories:
         """Return the histories without the times that most networks have no use for."""

@@ -39,7 +39,7 @@ class FeedForward(Network):
         sampled: int | None = None,
     ) -> None:
         super().__init__()
-        self.first = HistoryLayer(n_items, hidden[0])
+        self.first = HistoryLayer(n_items, hidden[0], sparse=sampled is not None)
         self.rest = tanh_layers((*hidden, *reversed(hidden[:-1]), n_items))
         self.dropout, self.sampled = dropout, sampled
 

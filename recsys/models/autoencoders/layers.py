@@ -20,22 +20,26 @@ class HistoryLayer(nn.Module):
     ----------
     n_items, width
         Sizes of input and output.
+    sparse
+        Whether only the rows of W that a batch touches get a gradient: for large catalogues.
     """
 
-    def __init__(self, n_items: int, width: int) -> None:
+    def __init__(self, n_items: int, width: int, *, sparse: bool = False) -> None:
         super().__init__()
+        self.sparse = sparse
         self.weight = nn.Parameter(torch.empty(n_items, width))
         self.bias = nn.Parameter(torch.empty(width))
 
     def forward(self, batch: Batch, weights: Tensor) -> Tensor:
         """Return float32 (b, width) for a batch whose entries weigh `weights`, (nnz,)."""
-        return sum_rows(self.weight, batch, weights) + self.bias
+        return sum_rows(self.weight, batch, weights, sparse=self.sparse) + self.bias
 
 
-def sum_rows(matrix: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+def sum_rows(matrix: Tensor, batch: Batch, weights: Tensor, *, sparse: bool = False) -> Tensor:
     """Return x W, float32 (b, width), for W = `matrix` (n_items, width).
 
-    x holds the entries of a batch, weighing `weights`, (nnz,).
+    x holds the entries of a batch, weighing `weights`, (nnz,). A `sparse` gradient names the rows
+    of W that took part.
     """
     return functional.embedding_bag(
         batch.columns,
@@ -44,6 +48,7 @@ def sum_rows(matrix: Tensor, batch: Batch, weights: Tensor) -> Tensor:
         mode="sum",
         per_sample_weights=weights,
         include_last_offset=True,
+        sparse=sparse,
     )
 
 
@@ -54,7 +59,7 @@ def without_itself(factors: Tensor, batch: Batch, weights: Tensor) -> Tensor:
     `weights`, (nnz,).
     """
     A = functional.normalize(factors)  # (n_items, factors)
-    scores = sum_rows(A, batch, weights) @ A.T  # (b, n_items)
+    scores = (sum_rows(A, batch, weights) @ A.T).float()  # (b, n_items)
     scores.view(-1).index_add_(0, batch.cells, weights, alpha=-1)
     return scores
 

@@ -68,7 +68,7 @@ class _VAE(Network):
         super().__init__()
         *widths, latent = config.hidden
         self.config = config
-        self.first = HistoryLayer(n_items, widths[0])
+        self.first = HistoryLayer(n_items, widths[0], sparse=config.sampled is not None)
         self.encoder = tanh_layers((*widths, 2 * latent))
         self.decoder = tanh_layers((latent, *reversed(widths), n_items))
 
@@ -87,5 +87,6 @@ class _VAE(Network):
         return loss + beta * gaussian_kl(mean, log_variance)
 
     def _encode(self, batch: Batch, weights: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.encoder(self.first(batch, weights).tanh()).chunk(2, dim=1)
+        code = self.encoder(self.first(batch, weights).tanh()).float()  # (b, 2 latent)
+        mean, log_variance = code.chunk(2, dim=1)
         return mean, log_variance

@@ -130,7 +130,7 @@ class _Encoder(nn.Module):
         for layer, norm in zip(self.rest, self.norms[1:], strict=True):
             output = norm(functional.silu(layer(output) + before))
             before = before + output
-        return self.mean(output), self.log_variance(output)
+        return self.mean(output).float(), self.log_variance(output).float()
 
 
 def _is_for_decoder(epoch: float) -> bool:
