@@ -6,11 +6,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from recsys.interactions.tables import Histories
+from recsys.training.distributed import World
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +89,24 @@ class Batch:
         return torch.segment_reduce(values, "sum", offsets=self.offsets, initial=0)
 
 
+class Step(NamedTuple):
+    """What a step of training is taken on.
+
+    Attributes
+    ----------
+    batch
+        The histories of this process.
+    share
+        How much of the whole batch they are: 1 where there is no other process.
+    size
+        Histories of the whole batch.
+    """
+
+    batch: Batch
+    share: float
+    size: int
+
+
 class DeviceHistories:
     """A CSR of histories that stays on the training device.
 
@@ -97,11 +118,26 @@ class DeviceHistories:
         Where they go: 8 bytes an entry, 16 with times.
     popularity
         Whether batches are to know how popular items are.
+    world
+        Processes that share the histories: each holds those at its rank, rank + size, ….
     """
 
     def __init__(
-        self, histories: Histories, device: torch.device, *, popularity: bool = False
+        self,
+        histories: Histories,
+        device: torch.device,
+        *,
+        popularity: bool = False,
+        world: World | None = None,
     ) -> None:
+        self.world = world or World()
+        self.n_histories = len(histories)  # of all processes
+        self.popularity = None  # float32 (n_items,)
+        if popularity:
+            n_users = np.bincount(histories.matrix.indices, minlength=histories.n_items)
+            self.popularity = torch.tensor(n_users, dtype=torch.float32, device=device)
+        if self.world.size > 1:
+            histories = histories.rows(slice(self.world.rank, None, self.world.size))
         matrix = histories.matrix
         self.offsets = torch.tensor(matrix.indptr, dtype=torch.int64, device=device)  # (n + 1,)
         self.columns = torch.tensor(matrix.indices, dtype=torch.int32, device=device)  # (nnz,)
@@ -110,9 +146,6 @@ class DeviceHistories:
         self.times = None  # int64 (nnz,)
         if histories.times is not None:
             self.times = torch.tensor(histories.times, dtype=torch.int64, device=device)
-        self.popularity = None
-        if popularity:
-            self.popularity = self.columns.bincount(minlength=self.n_items).float()
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -140,13 +173,29 @@ class DeviceHistories:
 
     def n_batches(self, size: int) -> int:
         """Return how many batches of at most `size` histories an epoch has."""
-        return math.ceil(len(self) / size)
+        return math.ceil(self.n_histories / size)
 
-    def shuffled(self, size: int, generator: torch.Generator) -> Iterator[Batch]:
-        """Yield each history once, in random order, in even batches of at most `size`."""
-        order = torch.randperm(len(self), generator=generator, device=self.offsets.device)
-        batches = order.tensor_split(self.n_batches(size))  # no last batch of two or three
-        lengths = self.offsets.diff()[order]
-        counts = torch.stack([part.sum() for part in lengths.tensor_split(len(batches))])
-        for rows, n_entries in zip(batches, counts.tolist(), strict=True):  # the one wait an epoch
-            yield self.take(rows, n_entries)
+    def shuffled(self, size: int, generator: torch.Generator) -> Iterator[Step]:
+        """Yield each history once, in random order, in even batches of at most `size`.
+
+        The same generator state in every process gives them parts of the same batches. One that
+        holds no history of a batch takes part with an empty one, at a share of 0.
+        """
+        device, n_batches = self.offsets.device, self.n_batches(size)
+        order = torch.randperm(self.n_histories, generator=generator, device=device)
+        sizes = [len(part) for part in order.tensor_split(n_batches)]  # no last one of two or three
+        own = order % self.world.size == self.world.rank
+        counts = torch.stack([part.sum() for part in own.tensor_split(n_batches)]).tolist()
+        rows = torch.split(order[own] // self.world.size, counts)
+        lengths = self.offsets.diff()
+        entries = torch.stack([lengths[part].sum() for part in rows]).tolist()
+        for part, n_entries, whole in zip(rows, entries, sizes, strict=True):
+            share = len(part) / whole
+            yield Step(self.take(part, n_entries) if len(part) else self._empty(), share, whole)
+
+    def _empty(self) -> Batch:
+        """Return a history without entries."""
+        none = self.columns[:0].long()
+        times = None if self.times is None else self.times[:0]
+        offsets = self.offsets.new_zeros(2)
+        return Batch(offsets, none, self.weights[:0], self.n_items, times, self.popularity)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Tensor
 from recsys.errors import ArtifactError, TrainingError
 from recsys.files import Tensors, map_tensors, sha256_of, write_json, write_tensors
 from recsys.interactions.tables import Histories
+from recsys.training.distributed import World
 from recsys.training.run import Run
 
 _STATE = "checkpoint.json"
@@ -33,8 +34,8 @@ class Checkpoints:
     folder
         Where they are written; made when needed.
     identity
-        What a run is (model, config, data, seed, device), by name; a checkpoint with another
-        identity is refused.
+        What a run is (model, config, data, seed, device, processes), by name; a checkpoint with
+        another identity is refused.
     resume
         Whether to go on from what is there; otherwise it is written over.
     """
@@ -43,10 +44,14 @@ class Checkpoints:
     identity: Mapping[str, Any]
     resume: bool = False
 
-    def save(self, run: Run) -> None:
-        """Write the run's state, and then remove the state before it."""
+    def save(self, run: Run, world: World) -> None:
+        """Write the run's state, and then remove the state before it; the first process does."""
+        device = run.network.device  # gathering takes place there
+        noises = world.gathered(run.noise.get_state().to(device))
+        if world.rank > 0:
+            return
         tensors = self.folder / f"epoch-{run.epoch:05d}.safetensors"
-        write_tensors(tensors, _tensors(run))
+        write_tensors(tensors, _tensors(run, noises))
         state = {
             "run": self.identity,
             "epoch": run.epoch,
@@ -60,7 +65,7 @@ class Checkpoints:
             if other != tensors:
                 other.unlink()
 
-    def load_into(self, run: Run) -> None:
+    def load_into(self, run: Run, world: World) -> None:
         """Bring a fresh run to where the checkpoint stood, if there is one to resume.
 
         Raises
@@ -78,7 +83,7 @@ class Checkpoints:
             if sha256_of(file) != state["sha256"]:
                 raise TrainingError(f"{file}: damaged; train without resuming")
             tensors = {name: torch.tensor(array) for name, array in map_tensors(file).items()}
-            _restore(run, state, tensors)
+            _restore(run, state, tensors, world.rank)
         except (OSError, ValueError, KeyError, TypeError, ArtifactError) as error:
             raise TrainingError(
                 f"{path}: not a whole checkpoint ({error}); train without resuming"
@@ -106,16 +111,17 @@ def fingerprint(*histories: Histories) -> str:
     return digest.hexdigest()
 
 
-def _tensors(run: Run) -> Tensors:
+def _tensors(run: Run, noises: Sequence[Tensor]) -> Tensors:
     named = {f"network.{name}": tensor for name, tensor in run.network.state_dict().items()}
     named |= {f"best.{name}": tensor for name, tensor in run.best.items()}
     for index, state in run.optimizer.state_dict()["state"].items():
         named |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
-    named["generator"] = run.generator.get_state()
+    named |= {f"noise.{rank}": state for rank, state in enumerate(noises)}
+    named["order"] = run.order.get_state()
     return {name: tensor.cpu().numpy() for name, tensor in named.items()}
 
 
-def _restore(run: Run, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def _restore(run: Run, state: Mapping[str, Any], tensors: Mapping[str, Tensor], rank: int) -> None:
     def under(prefix: str) -> dict[str, Tensor]:
         return {
             name.removeprefix(prefix): tensor
@@ -128,6 +134,7 @@ def _restore(run: Run, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) 
     for index in optimizer["param_groups"][0]["params"]:
         optimizer["state"][index] = under(f"optimizer.{index}.")
     run.optimizer.load_state_dict(optimizer)
-    run.generator.set_state(tensors["generator"])
+    run.noise.set_state(tensors[f"noise.{rank}"])
+    run.order.set_state(tensors["order"])
     run.best = under("best.")
     run.epoch, run.best_epoch, run.curve = state["epoch"], state["best_epoch"], state["curve"]

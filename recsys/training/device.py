@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Literal
 
+import numpy as np
 import torch
 
 from recsys.errors import UsageError
@@ -33,6 +34,20 @@ def choose_device(name: str) -> torch.device:
             f"device {name!r} is not there ({torch.cuda.device_count()} CUDA devices); use auto"
         )
     return device
+
+
+def generator_of(device: torch.device, *seed: int) -> torch.Generator:
+    """Return a generator on a device, whose numbers have nothing to do with those of other seeds.
+
+    Parameters
+    ----------
+    device
+        Where its numbers are wanted.
+    seed
+        One or more numbers ≥ 0.
+    """
+    (state,) = np.random.SeedSequence(seed).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(state))
 
 
 def matrix_products(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

@@ -17,7 +17,7 @@ from recsys.progress import Bar, progress
 from recsys.settings import Search
 from recsys.training.batches import DeviceHistories
 from recsys.training.checkpoints import Checkpoints
-from recsys.training.device import Precision, matrix_products
+from recsys.training.device import Precision, generator_of, matrix_products
 from recsys.training.network import Network
 from recsys.training.optimizer import Adam
 from recsys.training.run import Run
@@ -69,7 +69,7 @@ def train(
     validation: HeldOut | None,
     config: TrainingConfig,
     *,
-    generator: torch.Generator,
+    seed: int,
     checkpoints: Checkpoints | None = None,
     watch: Callable[[int, float], None] | None = None,
 ) -> Run:
@@ -88,8 +88,8 @@ def train(
         What to learn from, on the same device.
     validation
         Users on whom to choose the epoch; None trains all epochs.
-    generator
-        Source of shuffling and noise, on the same device.
+    seed
+        Of shuffling and noise.
     config
         Epochs, batches, optimiser.
     checkpoints
@@ -105,10 +105,12 @@ def train(
         Interrupted before the first epoch ended.
     """
     optimizer = Adam(network.parameters(), config.step_size, config.weight_decay)
-    run = Run(network, optimizer, generator)
+    world, device = histories.world, network.device
+    noise, order = (generator_of(device, seed, *part) for part in ((1, world.rank), (0,)))
+    run = Run(network, optimizer, noise, order)
     if checkpoints is not None:
-        checkpoints.load_into(run)
-    held_out = None if validation is None else DeviceHeldOut(validation, network.device)
+        checkpoints.load_into(run, world)
+    held_out = None if validation is None else DeviceHeldOut(validation, device, world)
     n_batches = histories.n_batches(config.batch_size)
     with progress("training", config.epochs * n_batches) as bar:
         bar.advance(run.epoch * n_batches)
@@ -123,11 +125,11 @@ def train(
                 metric = None if held_out is None else held_out.validate(network)
                 run.record(loss, metric, choose=config.patience is not None)
                 if checkpoints is not None:
-                    checkpoints.save(run)
+                    checkpoints.save(run, world)
                 if watch is not None and metric is not None:
                     watch(run.epoch, metric)
         except KeyboardInterrupt:
-            if run.best_epoch == 0:
+            if run.best_epoch == 0 or world.size > 1:  # the others would wait for this one
                 raise
             logger.warning("interrupted: going on with the weights of epoch %d", run.best_epoch)
     network.load_state_dict(run.best)
@@ -140,12 +142,15 @@ def _train_epoch(run: Run, histories: DeviceHistories, config: TrainingConfig, b
     run.network.begin_epoch(run.epoch)
     note = f"epoch {run.epoch + 1} of {config.epochs}  {run.note}"
     total = torch.zeros((), device=run.network.device)  # stays there: no wait after each step
-    for index, batch in enumerate(histories.shuffled(config.batch_size, run.generator)):
+    for index, step in enumerate(histories.shuffled(config.batch_size, run.order)):
         with matrix_products(run.network.device, config.precision):
-            loss = run.network.loss(batch, run.generator, run.epoch + index / n_batches)
+            loss = run.network.loss(step.batch, run.noise, run.epoch + index / n_batches)
+            loss = loss * step.share
         run.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        histories.world.add_up(run.gradients())
         run.optimizer.step()
-        total += loss.detach() * len(batch)
+        total += loss.detach() * step.size
         bar.advance(note=note)
-    return total.item() / len(histories)
+    histories.world.add_up([total])
+    return total.item() / histories.n_histories

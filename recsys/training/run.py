@@ -18,8 +18,11 @@ class Run:
 
     Attributes
     ----------
-    network, optimizer, generator
+    network, optimizer
         As they stand.
+    noise, order
+        Generators: of what is random within a step, each process having its own; and of the order
+        of the histories, which all share.
     epoch
         Epochs done.
     curve
@@ -33,7 +36,8 @@ class Run:
 
     network: Network
     optimizer: torch.optim.Optimizer
-    generator: torch.Generator
+    noise: torch.Generator
+    order: torch.Generator
     epoch: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
@@ -49,6 +53,11 @@ class Run:
         """The newest loss and metric, for a person to read."""
         newest = self.curve[-1] if self.curve else {}
         return "  ".join(f"{name} {newest[name]:.4g}" for name in newest if name != "epoch")
+
+    def gradients(self) -> list[Tensor]:
+        """Return the gradients of all weights that learn."""
+        weights = self.network.parameters()
+        return [weight.grad for weight in weights if weight.grad is not None]
 
     def record(self, loss: float, metric: float | None, *, choose: bool = True) -> None:
         """Close an epoch. The best one's weights are kept; without a choice, the last one's."""

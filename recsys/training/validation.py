@@ -13,6 +13,7 @@ from recsys.interactions.tables import FloatArray, HeldOut, Histories
 from recsys.metrics import Values, hits, ndcg
 from recsys.topk import top_k
 from recsys.training.batches import Batch, DeviceHistories
+from recsys.training.distributed import World
 
 METRIC = "ndcg@100"
 _DEPTH = 100
@@ -51,14 +52,17 @@ class DeviceHeldOut:
         At least one of them has something to be found.
     device
         Where the network is.
+    world
+        Processes that share the users.
     """
 
-    def __init__(self, held_out: HeldOut, device: torch.device) -> None:
-        given = DeviceHistories(held_out.given, device)
-        target = DeviceHistories(held_out.target, device)
-        parts = torch.split(torch.arange(len(held_out), device=device), _BATCH)
+    def __init__(self, held_out: HeldOut, device: torch.device, world: World | None = None) -> None:
+        given = DeviceHistories(held_out.given, device, world=world)
+        target = DeviceHistories(held_out.target, device, world=world)
+        parts = torch.split(torch.arange(len(given), device=device), _BATCH)
+        self._world = given.world
         self._batches = [(given.take(rows), target.take(rows)) for rows in parts]
-        self._repeats = held_out.repeats
+        self._repeats, self._device = held_out.repeats, device
 
     @torch.inference_mode()
     def validate(self, score: Callable[[Batch], Tensor]) -> float:
@@ -69,8 +73,11 @@ class DeviceHeldOut:
         score
             Returns float32 (b, n_items) for b histories: a network.
         """
-        parts = [self._sums(score(given), given, target) for given, target in self._batches]
-        total, users = torch.stack(parts).sum(0).tolist()
+        sums = torch.zeros(2, dtype=torch.float64, device=self._device)
+        for given, target in self._batches:
+            sums += self._sums(score(given), given, target)
+        self._world.add_up([sums])
+        total, users = sums.tolist()
         return float(total / users)
 
     def _sums(self, scores: Tensor, given: Batch, target: Batch) -> Tensor:

@@ -259,4 +259,4 @@ def test_a_sampled_softmax_trains_every_network(
         logits.append(model.score(tastes(40, 1)))
     whole, part = (rows - rows.mean(axis=1, keepdims=True) for rows in logits)
     assert not np.array_equal(whole, part)
-    assert np.corrcoef(whole.ravel(), part.ravel())[0, 1] > 0.7
+    assert np.corrcoef(whole.ravel(), part.ravel())[0, 1] > 0.6

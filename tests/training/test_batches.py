@@ -1,11 +1,13 @@
 import numpy as np
+import pytest
 import scipy.sparse as sp
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.interactions.tables import Histories
-from recsys.training.batches import Batch, DeviceHistories
+from recsys.training.batches import Batch, DeviceHistories, Step
+from recsys.training.distributed import World
 
 CPU = torch.device("cpu")
 
@@ -49,9 +51,11 @@ def test_an_epoch_has_each_history_once_in_even_batches_in_random_order(shop: Hi
     generator = torch.Generator().manual_seed(3)
     first = list(held.shuffled(40, generator))
     second = list(held.shuffled(40, generator))
-    assert [len(batch) for batch in first] == [30, 30, 30]  # of 90: never 40, 40, 10
+    assert [len(step.batch) for step in first] == [30, 30, 30]  # of 90: never 40, 40, 10
     assert held.n_batches(40) == 3
-    orders = [np.concatenate([dense(b, b.weights) for b in epoch]) for epoch in (first, second)]
+    assert {(step.share, step.size) for step in first} == {(1, 30)}
+    epochs = [[step.batch for step in epoch] for epoch in (first, second)]
+    orders = [np.concatenate([dense(b, b.weights) for b in epoch]) for epoch in epochs]
     X = shop.matrix.toarray()
     for order in orders:
         assert sorted(map(bytes, order)) == sorted(map(bytes, X))
@@ -62,7 +66,24 @@ def test_an_epoch_has_each_history_once_in_even_batches_in_random_order(shop: Hi
 def test_batches_may_be_larger_than_the_shop(shop: Histories) -> None:
     held = DeviceHistories(shop, CPU)
     (only,) = held.shuffled(1000, torch.Generator().manual_seed(3))
-    assert len(only) == len(shop)
+    assert len(only.batch) == len(shop)
+
+
+@given(histories(), st.integers(1, 9), st.integers(2, 4))
+def test_processes_share_the_batches_of_one(shop: Histories, size: int, n_processes: int) -> None:
+    def steps(world: World | None) -> list[Step]:
+        generator = torch.Generator().manual_seed(3)
+        return list(DeviceHistories(shop, CPU, world=world).shuffled(size, generator))
+
+    alone = steps(None)
+    shared = [steps(World(rank, n_processes)) for rank in range(n_processes)]
+    for whole, *parts in zip(alone, *shared, strict=True):
+        assert sum(part.share for part in parts) == pytest.approx(1)
+        assert {part.size for part in parts} == {len(whole.batch)}
+        there = [part.batch for part in parts if part.share]
+        rows = np.concatenate([dense(batch, batch.weights) for batch in there])
+        expected = dense(whole.batch, whole.batch.weights)
+        assert sorted(map(bytes, rows)) == sorted(map(bytes, expected))
 
 
 @given(histories(), st.data())

@@ -42,7 +42,7 @@ def trained(
     network = network or FeedForward(30, (16,), 0.5)
     initialise(network, generator)
     histories = DeviceHistories(shop, CPU)
-    return train(network, histories, held_out, config, generator=generator)
+    return train(network, histories, held_out, config, seed=seed)
 
 
 def same_weights(left: Run, right: Run) -> bool:

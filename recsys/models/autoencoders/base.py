@@ -18,7 +18,8 @@ from recsys.models.base import Model, RunOptions
 from recsys.settings import Search
 from recsys.training.batches import DeviceHistories
 from recsys.training.checkpoints import Checkpoints, fingerprint
-from recsys.training.device import choose_device
+from recsys.training.device import choose_device, generator_of
+from recsys.training.distributed import world
 from recsys.training.loop import TrainingConfig, train
 from recsys.training.network import Network
 
@@ -100,15 +101,17 @@ class NeuralModel(Model[ConfigT]):
             logger.warning("no validation user has anything to find: training for all epochs")
             validation = None
         device = choose_device(options.device)
-        generator = torch.Generator(device).manual_seed(options.seed)
         network = self._build(train_on.n_items).to(device)
-        initialise(network, generator)
+        initialise(network, generator_of(device, options.seed))
+        histories = DeviceHistories(
+            self._seen(train_on), device, popularity=self._draws_by_popularity, world=world()
+        )
         run = train(
             network,
-            DeviceHistories(self._seen(train_on), device, popularity=self._draws_by_popularity),
+            histories,
             validation,
             self.config,
-            generator=generator,
+            seed=options.seed,
             checkpoints=self._checkpoints(train_on, validation, options, device),
             watch=options.watch,
         )
@@ -131,6 +134,7 @@ class NeuralModel(Model[ConfigT]):
             "data": fingerprint(train_on, *held_out),
             "seed": options.seed,
             "device": device.type,
+            "processes": world().size,
         }
         return Checkpoints(options.checkpoints, identity, options.resume)
 
