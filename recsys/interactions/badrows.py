@@ -36,39 +36,23 @@ class BadRows:
         self._skip = skip
         self._found: list[tuple[str, BadCell]] = []
 
-    def sift(
-        self, raw: RawTable, flaws: Mapping[str, Sequence[Flaw]]
-    ) -> npt.NDArray[np.bool_] | None:
-        """Take the bad rows of a table and return which of the others to keep, None for all.
-
-        Parameters
-        ----------
-        raw
-            The table; its own bad rows are taken too.
-        flaws
-            What parsing found, by column.
+    def take(self, place: str, cells: Sequence[BadCell]) -> None:
+        """Take all the bad rows of a table.
 
         Raises
         ------
         DataError
-            There are bad rows, and they are not to be skipped.
+            There are some, and they are not to be skipped.
         """
-        cells = list(raw.bad)
-        keep = np.ones(len(raw), np.bool_)
-        for column, found in flaws.items():
-            for flaw in found:
-                keep[flaw.positions] = False
-                cells += _cells(raw, column, flaw)
         if not cells:
-            return None
-        cells.sort(key=lambda cell: cell.row)
+            return
         rows = len({cell.row for cell in cells})
+        ordered = sorted(cells, key=lambda cell: cell.row)
         if not self._skip:
-            raise _stopped(raw.place, cells, rows)
-        self._found += [(raw.place, cell) for cell in cells]
+            raise _stopped(place, ordered, rows)
+        self._found += [(place, cell) for cell in ordered]
         self.count += rows
         self._write()
-        return keep
 
     def _write(self) -> None:
         with (
@@ -81,6 +65,27 @@ class BadRows:
                 [place, cell.row, cell.column or "", _shown(cell.value), cell.reason]
                 for place, cell in self._found
             )
+
+
+def sift(
+    raw: RawTable, flaws: Mapping[str, Sequence[Flaw]]
+) -> tuple[list[BadCell], npt.NDArray[np.bool_] | None]:
+    """Return the bad rows of a table or block, and which of the others to keep, None for all.
+
+    Parameters
+    ----------
+    raw
+        The table or block; its own bad rows are among those returned.
+    flaws
+        What parsing found, by column.
+    """
+    cells = list(raw.bad)
+    keep = np.ones(len(raw), np.bool_)
+    for column, found in flaws.items():
+        for flaw in found:
+            keep[flaw.positions] = False
+            cells += _cells(raw, column, flaw)
+    return cells, None if keep.all() else keep
 
 
 def bad_rows_file(name: str) -> Path:

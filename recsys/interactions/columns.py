@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys.errors import DataError
-from recsys.interactions.badrows import BadRows
-from recsys.interactions.parsing import MISSING, Flaw, Ids, Numbers, parse_ids, parse_values
-from recsys.interactions.rawtable import Kind, RawTable, Table
+from recsys.interactions.badrows import BadRows, sift
+from recsys.interactions.parsing import (
+    MISSING,
+    Flaw,
+    IdColumn,
+    Ids,
+    Numbers,
+    parse_ids,
+    parse_values,
+)
+from recsys.interactions.rawtable import Kind, RawTable, Table, whole
 from recsys.interactions.spec import Columns, flag_of
 from recsys.interactions.timestamps import parse_times
 
@@ -26,6 +34,8 @@ _KINDS: dict[str, Kind] = {
     "price": "value",
 }
 _MAY_BE_EMPTY = ("price",)
+
+Column = TypeVar("Column", Ids, IdColumn)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,43 +114,61 @@ def read(
         Finds further flaws among the items.
     """
     kinds: dict[str, Kind] = dict.fromkeys(texts, "text")
-    kinds.update({name: _KINDS[key] for key, name in names.items()})
-    raw = table.read(kinds)
+    kinds.update(kinds_of(names))
+    raw = whole(table, kinds)
     if not len(raw) and not raw.bad:
         raise DataError("holds no rows", file=table.place, hint="there is nothing to learn from")
-    parsed, flaws = _parse(raw, names, also)
-    if raw.exact and any(flaws.values()):
-        raw = raw.exact()
-        parsed, flaws = _parse(raw, names, also)
-    keep = bad_rows.sift(raw, flaws)
+
+    def parse_all_ids(column: Any, place: str, name: str) -> Ids:
+        ids = parse_ids(column, place, name)
+        return replace(ids, flaws=[*ids.flaws, *also(ids)]) if also else ids
+
+    raw, parsed, flaws = parse(raw, names, parse_all_ids)
+    cells, keep = sift(raw, flaws)
+    bad_rows.take(table.place, cells)
     ids = {key: value for key, value in parsed.items() if isinstance(value, Ids)}
     numbers = {key: value for key, value in parsed.items() if isinstance(value, Numbers)}
     return Parsed(raw, ids, numbers, keep)
 
 
-def _parse(
-    raw: RawTable, names: Mapping[str, str], also: Callable[[Ids], list[Flaw]] | None
-) -> tuple[dict[str, Ids | Numbers], dict[str, list[Flaw]]]:
-    parsers: dict[Kind, Callable[[Any, str, str], Ids | Numbers]] = {
-        "id": parse_ids,
+def kinds_of(names: Mapping[str, str]) -> dict[str, Kind]:
+    """Return what each column is read as, given the columns by key."""
+    return {name: _KINDS[key] for key, name in names.items()}
+
+
+def parse(
+    raw: RawTable, names: Mapping[str, str], parser_of_ids: Callable[[Any, str, str], Column]
+) -> tuple[RawTable, dict[str, Column | Numbers], dict[str, list[Flaw]]]:
+    """Return a table's columns by key, and its flaws by column; read it exactly if there are any.
+
+    Parameters
+    ----------
+    raw
+        The table, or a block of it.
+    names
+        Columns by key.
+    parser_of_ids
+        Takes a column of ids, the table's place and the column's name.
+    """
+    parsers: dict[Kind, Callable[[Any, str, str], Column | Numbers]] = {
+        "id": parser_of_ids,
         "time": parse_times,
         "value": parse_values,
     }
-    parsed: dict[str, Ids | Numbers] = {}
+    parsed: dict[str, Column | Numbers] = {}
     flaws: dict[str, list[Flaw]] = {}
     for key, name in names.items():
         if (parser := parsers.get(_KINDS[key])) is None:
             continue
-        result = parser(raw.columns[name], raw.place, name)
-        parsed[key] = result
+        parsed[key] = parser(raw.columns[name], raw.place, name)
         found = [
-            flaw for flaw in result.flaws if key not in _MAY_BE_EMPTY or flaw.reason != MISSING
+            flaw for flaw in parsed[key].flaws if key not in _MAY_BE_EMPTY or flaw.reason != MISSING
         ]
-        if also and key == "item" and isinstance(result, Ids):
-            found += also(result)
         if found:
             flaws[name] = found
-    return parsed, flaws
+    if flaws and raw.exact:
+        return parse(raw.exact(), names, parser_of_ids)
+    return raw, parsed, flaws
 
 
 def _missing(table: Table, column: str, key: str) -> DataError:

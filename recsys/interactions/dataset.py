@@ -10,20 +10,22 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from recsys.errors import DataError, SettingsError
+from recsys.errors import SettingsError
 from recsys.ids import IdMap
 from recsys.interactions.badrows import BadRows, bad_rows_file
 from recsys.interactions.catalogue import Catalogue
-from recsys.interactions.cleaning import Events, clean
-from recsys.interactions.columns import Parsed, choose, read
+from recsys.interactions.cleaning import clean
+from recsys.interactions.columns import choose
+from recsys.interactions.events import Codes
+from recsys.interactions.gathering import gather
 from recsys.interactions.itemsfile import read_catalogue
+from recsys.interactions.pieces import counted, pieces
 from recsys.interactions.published import is_published, read_published
 from recsys.interactions.readers import Found, ItemsTable, find, find_items
 from recsys.interactions.report import ReadReport
 from recsys.interactions.spec import DatasetSpec, flag_of, is_url
-from recsys.interactions.tables import Interactions, LongArray
+from recsys.interactions.tables import IntArray, Interactions
 from recsys.interactions.weighting import Weighting
 
 __all__ = ["Dataset", "DatasetSpec", "load_dataset"]
@@ -112,27 +114,23 @@ def _load(found: Found, spec: DatasetSpec, name: str, source: str) -> Dataset:
         optional=("time", "value"),
     )
     _check_weights(spec.weights, keys, table.place)
-    parsed = read(table, keys, bad_rows)
-    rows = len(parsed.raw) + len({cell.row for cell in parsed.raw.bad})
-    all_users, all_items = _Alphabet(parsed.ids["user"].texts), _Alphabet(parsed.ids["item"].texts)
-    if parsed.keep is not None and not parsed.keep.any():
-        raise DataError("has no good row", file=table.place, hint=f"see {bad_rows.path}")
-    events = _good_events(parsed, all_users, all_items)
-    events, steps = clean(events, spec.clean, table.place)
-    users, user_codes = all_users.numbered(events.users)
-    items, item_codes = all_items.numbered(events.items)
+    log = gather(table, keys, bad_rows)
+    events, steps = clean(log.let_go(), spec.clean, table.place)
+    users, user_codes = _numbered(log.users, events.users)
+    items, item_codes = _numbered(log.items, events.items)
     interactions = Interactions(  # the events come in its order
-        np.searchsorted(user_codes, np.arange(len(users) + 1)),
-        item_codes.astype(np.int32),
+        np.searchsorted(user_codes, np.arange(len(users) + 1, dtype=user_codes.dtype)),
+        item_codes,
         len(items),
         events.times,
-        None if events.values is None else events.values.astype(np.float32),
+        None if events.values is None else events.values.astype(np.float32, copy=False),
     )
+    del events, user_codes
     catalogue, listed, described = _catalogue(found.items, spec, items, bad_rows)
     report = ReadReport(
         files=(table.place, *([found.items.table.place] if found.items else [])),
         columns=keys,
-        rows=rows,
+        rows=log.rows,
         bad_rows=bad_rows.count,
         bad_rows_file=str(bad_rows.path) if bad_rows.count else None,
         steps=steps,
@@ -184,36 +182,14 @@ def _load_published(folder: Path, spec: DatasetSpec) -> Dataset:
     )
 
 
-class _Alphabet:
-    """Ids by their place in the order of their text, whatever order they were read in."""
-
-    def __init__(self, texts: Any) -> None:
-        self._order = pc.sort_indices(texts).to_numpy()
-        self._texts = texts.take(pa.array(self._order))
-
-    def places(self, codes: LongArray) -> LongArray:
-        """Return the place of each code."""
-        place_of = np.empty(len(self._order), np.int64)
-        place_of[self._order] = np.arange(len(self._order))
-        return place_of[codes]
-
-    def numbered(self, places: LongArray) -> tuple[IdMap, LongArray]:
-        """Return the ids that are still there, and the events' codes among them."""
-        there = np.bincount(places, minlength=len(self._order)) > 0
-        ids = IdMap(self._texts.filter(pa.array(there)).to_pylist())
-        return ids, (np.cumsum(there) - 1)[places]
-
-
-def _good_events(parsed: Parsed, users: _Alphabet, items: _Alphabet) -> Events:
-    """Return the rows that are not bad."""
-    keep = slice(None) if parsed.keep is None else parsed.keep
-    times, values = parsed.numbers.get("time"), parsed.numbers.get("value")
-    return Events(
-        users.places(parsed.ids["user"].codes[keep]),
-        items.places(parsed.ids["item"].codes[keep]),
-        None if times is None else times.numbers[keep],
-        None if values is None else values.numbers[keep],
-    )
+def _numbered(texts: Any, codes: Codes) -> tuple[IdMap, IntArray]:
+    """Return the ids that some event still has, and the events' codes among them."""
+    used = counted(codes, len(texts)) > 0
+    if not used.all():
+        texts, place_of = texts.filter(pa.array(used)), np.cumsum(used, dtype=np.int32) - 1
+        for piece in pieces(len(codes)):
+            codes[piece] = place_of[codes[piece]]
+    return IdMap(texts.to_pylist()), codes.astype(np.int32, copy=False)
 
 
 def _catalogue(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,11 @@ import pyarrow.parquet as pq
 
 from recsys.errors import DataError
 from recsys.interactions.rawtable import Kind, RawTable
+
+_ROWS = 1 << 19
+"""Rows of a block."""
+_BUFFER = 1 << 20
+"""Bytes of a column that are read at once."""
 
 
 class ParquetFile:
@@ -24,19 +29,28 @@ class ParquetFile:
         """Return the names of the columns."""
         return list(self._schema.names)
 
-    def read(self, kinds: Mapping[str, Kind]) -> RawTable:
-        """Return these columns with the types they have, text ids as dictionaries."""
+    def blocks(self, kinds: Mapping[str, Kind]) -> Iterator[RawTable]:
+        """Yield these columns with the types they have, text ids as dictionaries."""
         texts = (pa.types.is_string, pa.types.is_large_string)
         dictionaries = [
             name
             for name, kind in kinds.items()
             if kind == "id" and any(is_text(self._schema.field(name).type) for is_text in texts)
         ]
+        first = 1
         try:
-            table = pq.read_table(self.path, columns=list(kinds), read_dictionary=dictionaries)
+            with pq.ParquetFile(
+                self.path,
+                read_dictionary=dictionaries,
+                pre_buffer=False,  # it would hold the whole file
+                buffer_size=_BUFFER,
+            ) as file:
+                for batch in file.iter_batches(_ROWS, columns=list(kinds)):
+                    columns = {name: pa.chunked_array([batch.column(name)]) for name in kinds}
+                    yield RawTable(self.place, columns, first)
+                    first += len(batch)
         except (pa.ArrowException, OSError) as error:
             raise self._damaged() from error
-        return RawTable(self.place, {name: table.column(name) for name in kinds})
 
     @cached_property
     def _schema(self) -> Any:

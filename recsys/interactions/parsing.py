@@ -62,11 +62,37 @@ class Ids:
 
 
 @dataclass(frozen=True, eq=False)
+class IdColumn:
+    """A column of ids that are not told apart yet.
+
+    Attributes
+    ----------
+    column
+        Chunked Arrow texts (encoded or not) or whole numbers; null where there is a flaw.
+    """
+
+    column: Any
+    flaws: Sequence[Flaw] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
 class Numbers:
-    """A column of times (int64 microseconds) or values (float64)."""
+    """A column of times (int64 microseconds) or values (float64).
+
+    Attributes
+    ----------
+    numbers
+        One for each row; anything where there is a flaw.
+    flaws
+        Cells that are no such number.
+    forms
+        The ways in which the numbers are written, where the commonest decides what they mean.
+        Blocks of a column may be parsed one by one if they have but one form between them.
+    """
 
     numbers: npt.NDArray[Any]
     flaws: Sequence[Flaw] = field(default_factory=list)
+    forms: frozenset[str] = frozenset()
 
 
 def parse_ids(column: Any, place: str, name: str) -> Ids:
@@ -167,7 +193,8 @@ def _look_alikes(codes: LongArray, texts: Any, shapes: LongArray) -> list[Flaw]:
     count = np.bincount(codes, minlength=len(texts) + 1)[: len(texts)]
     used = np.flatnonzero((count > 0) & (shapes < len(texts)))
     order = used[np.lexsort((used, -count[used], shapes[used]))]
-    first_of_shape = np.append(True, shapes[order][1:] != shapes[order][:-1])
+    first_of_shape = np.ones(len(order), np.bool_)
+    first_of_shape[1:] = shapes[order][1:] != shapes[order][:-1]
     kept = order[first_of_shape][np.cumsum(first_of_shape) - 1]
     where, first = positions_of(codes, order[~first_of_shape]), first_positions(codes)
     flaws = []
@@ -224,6 +251,49 @@ def parse_values(column: Any, place: str, name: str) -> Numbers:
     with np.errstate(invalid="ignore"):
         wrong = ~(np.abs(numbers) <= np.finfo(np.float32).max) & ~missing
     return Numbers(numbers, _flaws((missing, MISSING), (wrong, "not a finite number")))
+
+
+def id_column(column: Any, place: str, name: str) -> IdColumn:
+    """Return a column of ids ready to be encoded; ids that look alike may pass.
+
+    Nothing is odd about whole numbers and about visible ASCII characters, so that those are spared
+    the look that `parse_ids` takes at each distinct id.
+    """
+    types, kind = pa.types, column.type
+    if types.is_integer(kind):
+        return IdColumn(column, _flaws((_mask(column.is_null()), MISSING)))
+    if types.is_string(kind) and all(map(_visible, column.chunks)):
+        return IdColumn(column)
+    if types.is_dictionary(kind) and types.is_string(kind.value_type):
+        encoded = column.cast(pa.dictionary(pa.int32(), pa.string()))
+        if not column.null_count and all(_visible(chunk.dictionary) for chunk in encoded.chunks):
+            return IdColumn(encoded)
+    return judged_ids(column, place, name)
+
+
+def judged_ids(column: Any, place: str, name: str) -> IdColumn:
+    """Return a column of ids ready to be encoded, with all flaws that `parse_ids` finds."""
+    ids = parse_ids(column, place, name)
+    flawed = np.zeros(len(column), np.bool_)
+    for flaw in ids.flaws:
+        flawed[flaw.positions] = True
+    texts = ids.texts.take(pa.array(ids.codes, mask=flawed))
+    return IdColumn(pa.chunked_array([texts]), ids.flaws)
+
+
+def _visible(texts: Any) -> bool:
+    """Return whether an Arrow string array has only visible ASCII characters, one a text at least.
+
+    This looks at the bytes of all texts at once, which takes no time.
+    """
+    if not len(texts):
+        return True
+    _, offsets, content = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    if texts.null_count or not np.diff(ends).all():
+        return False
+    used = np.frombuffer(content, np.uint8)[ends[0] : ends[-1]]
+    return bool(used.min() > ord(" ") and used.max() <= ord("~"))
 
 
 def is_text(kind: Any) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from recsys.interactions.tables import LongArray
 
@@ -39,14 +40,14 @@ class BadCell:
 
 @dataclass(frozen=True, eq=False)
 class RawTable:
-    """Named columns of one file or database table.
+    """Named columns of a file or database table, or of a block of its rows.
 
     Attributes
     ----------
     place
         What messages call it.
     columns
-        Arrow columns of one length, of whatever type they were read as.
+        Chunked Arrow columns of one length, of whatever type they were read as.
     first_row
         Number of the first row, where rows follow each other without a gap.
     rows
@@ -83,5 +84,35 @@ class Table(Protocol):
     def names(self) -> list[str]:
         """Return the names of the columns there are."""
 
-    def read(self, kinds: Mapping[str, Kind]) -> RawTable:
-        """Return these columns, each to be read as the kind it is."""
+    def blocks(self, kinds: Mapping[str, Kind]) -> Iterator[RawTable]:
+        """Yield these columns, each to be read as the kind it is, some rows at a time."""
+
+
+def whole(table: Table, kinds: Mapping[str, Kind]) -> RawTable:
+    """Return these columns of a table with all their rows."""
+    blocks = list(table.blocks(kinds))
+
+    def exact() -> RawTable:
+        return _joined(
+            table.place, kinds, [block.exact() if block.exact else block for block in blocks]
+        )
+
+    quick = [block for block in blocks if block.exact]
+    if quick and len(quick) < len(blocks):  # some could only be read exactly, as text
+        return exact()
+    return replace(_joined(table.place, kinds, blocks), exact=exact if quick else None)
+
+
+def _joined(place: str, kinds: Mapping[str, Kind], blocks: Sequence[RawTable]) -> RawTable:
+    columns = {}
+    for name in kinds:
+        chunks = [chunk for block in blocks for chunk in block.columns[name].chunks]
+        kind = blocks[0].columns[name].type if blocks else pa.null()
+        columns[name] = pa.chunked_array(chunks, kind)
+    rows = [block.row_numbers(np.arange(len(block))) for block in blocks]
+    return RawTable(
+        place,
+        columns,
+        rows=np.concatenate([np.empty(0, np.int64), *rows]),
+        bad=[cell for block in blocks for cell in block.bad],
+    )

@@ -45,8 +45,8 @@ class SqlTable:
         """Return the names of the columns."""
         return self._names
 
-    def read(self, kinds: Mapping[str, Kind]) -> RawTable:
-        """Return these columns; rows come from the database in chunks."""
+    def blocks(self, kinds: Mapping[str, Kind]) -> Iterator[RawTable]:
+        """Yield these columns as they come from the database."""
         quote = self._connection.dialect.identifier_preparer.quote_identifier
         wanted = ", ".join(quote(name) for name in kinds)
         result = self._connection.exec_driver_sql(f"SELECT {wanted} FROM {self._full_name}")
@@ -64,29 +64,34 @@ class SqlQuery:
         """Return the names of the columns."""
         return list(self._result.keys())
 
-    def read(self, kinds: Mapping[str, Kind]) -> RawTable:
-        """Return these columns; rows come from the database in chunks."""
-        return _rows(self.place, self._result, kinds)
+    def blocks(self, kinds: Mapping[str, Kind]) -> Iterator[RawTable]:
+        """Yield these columns as they come from the database."""
+        result = self._result
+        del self._result  # whoever wants the rows again has to ask again
+        return _rows(self.place, result, kinds)
 
     @cached_property
     def _result(self) -> sa.CursorResult[Any]:
-        """The running query: it may be slow, so it runs once."""
+        """The running query: it may be slow, so it does not run for its columns' names alone."""
         result = self._connection.exec_driver_sql(self._query)
         if not result.returns_rows:
             raise DataError("gives no rows", file=self.place, hint="write a SELECT")
         return result
 
 
-def _rows(place: str, result: sa.CursorResult[Any], kinds: Mapping[str, Kind]) -> RawTable:
+def _rows(
+    place: str, result: sa.CursorResult[Any], kinds: Mapping[str, Kind]
+) -> Iterator[RawTable]:
     """Read a result to its end."""
-    columns, names = ObjectColumns(place, kinds), list(result.keys())
+    names = list(result.keys())
     at = [names.index(name) for name in kinds]
     first = 1
     for chunk in result.partitions(_CHUNK):
+        columns = ObjectColumns(place, kinds)
         for row, cells in enumerate(chunk, start=first):
             columns.add(row, [cells[position] for position in at])
+        yield columns.table()
         first += len(chunk)
-    return columns.table()
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,7 @@ import pyarrow.csv as pacsv
 from recsys.errors import DataError
 from recsys.interactions.objects import ObjectColumns
 from recsys.interactions.rawtable import Kind, RawTable
-
-_Object = tuple[int, dict[str, Any]]
-_Refused = tuple[int, str | bytes, str]
-"""Row, what stands there, and why it is refused."""
-
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+from recsys.interactions.textblocks import text_blocks
 
 
 class DelimitedFile:
@@ -33,7 +29,7 @@ class DelimitedFile:
     Parameters
     ----------
     path
-        The file; `.gz` is unpacked in memory.
+        The file; `.gz` is unpacked block by block.
     delimiter
         One character, or several that stand together (`::`), which switches quoting off.
     encoding
@@ -56,104 +52,100 @@ class DelimitedFile:
 
     def names(self) -> list[str]:
         """Return the names in the header row."""
-        if self._header is not None:
-            return list(self._header)
-        return next(self._records(), [])
+        return list(self._first[0] if self._header is None else self._header)
 
-    def read(self, kinds: Mapping[str, Kind]) -> RawTable:
-        """Return these columns, by pyarrow where the file allows it."""
-        exact = partial(self._exact, kinds)
+    def blocks(self, kinds: Mapping[str, Kind]) -> Iterator[RawTable]:
+        """Yield these columns, by pyarrow where the text allows it."""
+        types, before = self._types(kinds), 0
+        for block in self._blocks():
+            exact = partial(self._exact, kinds, block, before)
+            columns = self._quickly(kinds, types, block, before)
+            header = before == 0 and self._header is None
+            if columns is None:
+                table = exact()
+            else:
+                table = RawTable(self.place, columns, before + 1 + header, exact=exact)
+            yield table
+            rows = len(table) + len(table.bad) + header
+            # empty records and those of several lines are rare, and slow to count
+            before += (
+                rows if rows == _lines(block) else sum(1 for _ in self._records(block, before))
+            )
+
+    def _quickly(
+        self, kinds: Mapping[str, Kind], types: Mapping[str, Any], block: bytes, before: int
+    ) -> dict[str, Any] | None:
+        """Return a block's columns as pyarrow reads them; None where it cannot."""
         delimiter, names = self._delimiter, self.names()
-        if len(set(delimiter)) > 1 or not delimiter.isascii() or self._quotes % 2:
-            return exact()
+        quotes = block.count(b'"') if self._quoted and b'"' in block else 0
+        if len(set(delimiter)) > 1 or not delimiter.isascii() or quotes % 2:
+            return None
         if len(delimiter) > 1:  # a::b read as cells apart by one colon has an empty one between
             spaced = [[name, *(f"\n{name}{gap}" for gap in delimiter[1:])] for name in names]
             names = [name for group in spaced for name in group][: 1 - len(delimiter)]
+        header = before == 0 and self._header is None
         try:
             table = pacsv.read_csv(
-                pa.BufferReader(self._bytes),
+                pa.BufferReader(block),
                 read_options=pacsv.ReadOptions(
-                    encoding=self._encoding or "utf-8",
-                    column_names=None if self._quoted else names,
-                    skip_rows=0 if self._quoted or self._header else 1,
-                    block_size=1 << 22,
+                    column_names=None if header and self._quoted else names,
+                    skip_rows=1 if header and not self._quoted else 0,
+                    block_size=1 << 20,
                 ),
                 parse_options=pacsv.ParseOptions(
                     delimiter=delimiter[0],
-                    quote_char='"' if self._quotes else False,
-                    newlines_in_values=bool(self._quotes),
+                    quote_char='"' if quotes else False,
+                    newlines_in_values=bool(quotes),
                 ),
                 convert_options=pacsv.ConvertOptions(
                     include_columns=list(kinds),
-                    column_types=self._types(kinds),
+                    column_types=types,
                     null_values=[""],
                     strings_can_be_null=False,
                 ),
             )
         except (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeError):
-            return exact()
-        columns = {name: table.column(name) for name in kinds}
-        return RawTable(self.place, columns, 1 if self._header else 2, exact=exact)
+            return None
+        return {name: table.column(name) for name in kinds}
 
     def _types(self, kinds: Mapping[str, Kind]) -> dict[str, Any]:
         """Choose what pyarrow reads each column as; a cell that is not so sends it to `_exact`."""
-        types: dict[str, Any] = {
-            "id": pa.dictionary(pa.int32(), pa.string()),
+        types: dict[Kind, Any] = {
+            "id": pa.string(),
             "value": pa.float64(),
             "time": pa.string(),
             "text": pa.string(),
         }
         chosen = {name: types[kind] for name, kind in kinds.items()}
-        records = self._records()
-        names = self.names() if self._header else next(records, [])
-        for name, cell in zip(names, next(records, []), strict=False):
+        first = self._first[0 if self._header else 1 :]
+        for name, cell in zip(self.names(), next(iter(first), []), strict=False):
             if kinds.get(name) == "time" and cell.strip().isdecimal():
                 chosen[name] = pa.int64()
         return chosen
 
     @cached_property
-    def _bytes(self) -> Any:
-        """The file's (unpacked) bytes as an Arrow buffer; plain files are memory-mapped."""
-        if self.path.stat().st_size == 0:
-            raise DataError("is empty", file=self.place)
-        if self.path.suffix == ".gz":
-            content = pa.py_buffer(unzipped(self.path))
-        else:
-            with pa.memory_map(self.place) as stream:
-                content = stream.read_buffer()
-        if content.size == 0:
-            raise DataError("is empty", file=self.place)
-        if self._encoding is None and bytes(content[:2]) in _UTF16:
-            raise DataError(
-                "is UTF-16 text", file=self.place, hint="read it with --encoding utf-16"
-            )
-        return content
+    def _first(self) -> list[list[str]]:
+        """The first two records: names and cells, or cells alone."""
+        first = next(self._blocks())
+        return [*islice(self._records(first, 0), 2), [], []][:2]
 
-    @cached_property
-    def _quotes(self) -> int:
-        """How many quotation marks there are, which tells how to read the file."""
-        if not self._quoted:
-            return 0
-        content = np.frombuffer(self._bytes, np.uint8)
-        return sum(
-            int(np.count_nonzero(content[start : start + (1 << 24)] == ord('"')))
-            for start in range(0, len(content), 1 << 24)
-        )
+    def _blocks(self) -> Iterator[bytes]:
+        return text_blocks(self.path, self._encoding, self._delimiter if self._quoted else None)
 
-    def _records(self) -> Iterator[list[str]]:
-        """Yield the file's records as cells; an empty line is a record without cells.
+    def _records(self, block: bytes, before: int) -> Iterator[list[str]]:
+        """Yield a block's records as cells; an empty line is a record without cells.
 
         Bytes that are no text become lone surrogates, so that their row can be named.
         """
-        encoding, record = self._encoding or "utf-8-sig", 0
+        record = before
+        stream = io.TextIOWrapper(
+            io.BytesIO(block),
+            encoding="utf-8",
+            errors="surrogatepass" if self._encoding else "surrogateescape",
+            newline="",
+        )
         try:
-            stream = io.TextIOWrapper(
-                io.BufferedReader(pa.BufferReader(self._bytes)),
-                encoding=encoding,
-                errors="strict" if "16" in encoding or "32" in encoding else "surrogateescape",
-                newline="",
-            )
-            for record, cells in enumerate(self._cut(stream), start=1):  # noqa: B007
+            for record, cells in enumerate(self._cut(stream, block), start=before + 1):  # noqa: B007
                 yield cells
         except csv.Error as error:
             raise DataError(
@@ -162,15 +154,8 @@ class DelimitedFile:
                 row=record + 1,
                 hint='close every " that opens a cell, and write "" for one within',
             ) from error
-        except (UnicodeError, LookupError) as error:
-            raise DataError(
-                f"cannot be read as {self._encoding} ({error})",
-                file=self.place,
-                row=record + 1 if isinstance(error, UnicodeError) else None,
-                hint="name its true encoding with --encoding",
-            ) from error
 
-    def _cut(self, stream: io.TextIOWrapper) -> Iterator[list[str]]:
+    def _cut(self, stream: io.TextIOWrapper, block: bytes) -> Iterator[list[str]]:
         """Cut text into records of cells."""
         if len(self._delimiter) > 1:
             lines = (line.rstrip("\r\n") for line in stream)
@@ -179,10 +164,10 @@ class DelimitedFile:
             stream,
             delimiter=self._delimiter,
             quoting=csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE,
-            strict=bool(self._quotes % 2),
+            strict=self._quoted and block.count(b'"') % 2 == 1,
         )
 
-    def _exact(self, kinds: Mapping[str, Kind]) -> RawTable:
+    def _exact(self, kinds: Mapping[str, Kind], block: bytes, before: int) -> RawTable:
         """Read record by record, as text, knowing where each one stands."""
         names = self.names()
         told = "" if self._encoding else "; try --encoding latin-1"
@@ -191,7 +176,7 @@ class DelimitedFile:
         )
         at = [names.index(name) for name in kinds]
         first = 1 if self._header else 2
-        for row, cells in enumerate(self._records(), start=1):
+        for row, cells in enumerate(self._records(block, before), start=before + 1):
             if row < first or not cells:
                 continue
             if len(cells) == len(names):
@@ -205,89 +190,83 @@ class DelimitedFile:
         return columns.table()
 
 
+@dataclass(frozen=True)
+class _Refused:
+    """A line that is no JSON object."""
+
+    line: str | bytes
+    reason: str
+
+
 class JsonLines:
     """A file with one JSON object a line, gzipped or not."""
 
     def __init__(self, path: Path, encoding: str | None = None) -> None:
         self.path, self.place = path, str(path)
-        self._encoding = encoding or "UTF-8"
+        self._encoding = encoding
 
     def names(self) -> list[str]:
         """Return every key that some object has, the commonest first."""
-        objects, refused = self._lines
-        if not objects:
-            if not refused:
-                raise DataError("holds no rows", file=self.place)
-            row, value, reason = refused[0]
-            hint = "write one object a line"
-            raise DataError(reason, file=self.place, row=row, value=value, hint=hint)
-        keys: Counter[str] = Counter()
-        for _, entry in objects:
-            keys.update(entry.keys())
-        return [name for name, _ in keys.most_common()]
+        return self._names
 
-    def read(self, kinds: Mapping[str, Kind]) -> RawTable:
-        """Return these keys as columns."""
-        columns = ObjectColumns(self.place, kinds)
-        objects, refused = self._lines
-        for row, value, reason in refused:
-            columns.refuse(row, value, reason)
-        for row, entry in objects:
-            columns.add(row, [entry.get(name) for name in kinds])
-        return columns.table()
+    def blocks(self, kinds: Mapping[str, Kind]) -> Iterator[RawTable]:
+        """Yield these keys as columns."""
+        for block in self._blocks():
+            columns = ObjectColumns(self.place, kinds)
+            for row, entry in block:
+                if isinstance(entry, _Refused):
+                    columns.refuse(row, entry.line, entry.reason)
+                else:
+                    columns.add(row, [entry.get(name) for name in kinds])
+            yield columns.table()
 
     @cached_property
-    def _lines(self) -> tuple[list[_Object], list[_Refused]]:
-        """The objects with their line numbers, and the lines that are none."""
-        content = unzipped(self.path) if self.path.suffix == ".gz" else self.path.read_bytes()
-        if not content:
-            raise DataError("is empty", file=self.place)
-        objects: list[_Object] = []
-        refused: list[_Refused] = []
-        for row, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
-            if not line.strip():
-                continue
-            try:
-                entry = json.loads(line.decode(self._encoding))
-            except UnicodeDecodeError:
-                refused.append((row, line, f"not {self._encoding} text; try --encoding latin-1"))
-                continue
-            except (ValueError, RecursionError):
-                entry = None
-            if isinstance(entry, dict):
-                objects.append((row, entry))
-            else:
-                refused.append((row, line.decode(self._encoding), "not a JSON object"))
-        return objects, refused
+    def _names(self) -> list[str]:
+        keys: Counter[str] = Counter()
+        refused: list[tuple[int, _Refused]] = []
+        n_objects = 0
+        for row, entry in chain.from_iterable(self._blocks()):
+            if not isinstance(entry, _Refused):
+                keys.update(entry.keys())
+                n_objects += 1
+            elif not refused:
+                refused.append((row, entry))
+        if n_objects:
+            return [name for name, _ in keys.most_common()]
+        if not refused:
+            raise DataError("holds no rows", file=self.place)
+        row, entry = refused[0]
+        hint = "write one object a line"
+        raise DataError(entry.reason, file=self.place, row=row, value=entry.line, hint=hint)
+
+    def _blocks(self) -> Iterator[Iterator[tuple[int, dict[str, Any] | _Refused]]]:
+        """Yield the objects, or what stands in their place, with their line numbers."""
+        before = 0
+        for block in text_blocks(self.path, self._encoding):
+            lines = block.splitlines()
+            yield (
+                (row, self._entry(line))
+                for row, line in enumerate(lines, start=before + 1)
+                if line.strip()
+            )
+            before += len(lines)
+
+    def _entry(self, line: bytes) -> dict[str, Any] | _Refused:
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            tried = self._encoding or "UTF-8"
+            return _Refused(line, f"not {tried} text; try --encoding latin-1")
+        try:
+            entry = json.loads(text)
+        except (ValueError, RecursionError):
+            entry = None
+        return entry if isinstance(entry, dict) else _Refused(text, "not a JSON object")
 
 
-def unzipped(path: Path) -> bytes:
-    """Return what a gzip file holds.
-
-    Raises
-    ------
-    DataError
-        It is cut short, damaged, or no gzip file; the message says after which line it ends.
-    """
-    unpacked = io.BytesIO()
-    try:
-        with gzip.open(path) as stream:
-            while block := stream.read1(1 << 16):
-                unpacked.write(block)
-    except EOFError as error:
-        lines = unpacked.getvalue().count(b"\n")
-        raise DataError(
-            f"this gzip file is cut short, it ends after row {lines}",
-            file=path,
-            hint="copy or download it again",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"is no whole gzip file ({error})", file=path) from error
-    except Exception as error:  # zlib.error has no other base
-        raise DataError(
-            f"this gzip file is damaged ({error})", file=path, hint="copy or download it again"
-        ) from error
-    return unpacked.getvalue()
+def _lines(block: bytes) -> int:
+    ends = np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+    return int(ends) + (not block.endswith(b"\n"))
 
 
 def _cells(count: int) -> str:

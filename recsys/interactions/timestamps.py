@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,15 @@ _UNITS = np.array([1e11, 1e14, 1e17])
 """Below which size a whole number is seconds, milliseconds, microseconds; above, nanoseconds."""
 _PER_UNIT = (1_000_000.0, 1_000.0, 1.0, 0.001)
 _UNIT_NAMES = ("seconds", "milliseconds", "microseconds", "nanoseconds")
+_NAIVE, _ZONED = "dates", "dates with a zone"
 
 _UNIX = r"^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$"
 _ISO = r"^\d{4}(-\d{1,2}|\d{4}T)"
-_ZONED = r"\d:?\d{2}.*([+-]\d{2}(:?\d{2})?|[zZ])$"
+_ENDS_IN_ZONE = r"\d:?\d{2}.*([+-]\d{2}(:?\d{2})?|[zZ])$"
 
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
+_CALENDAR = 19_000_101, 21_001_231
+"""Days that are written as one number."""
 _OFF_CALENDAR = "not within the years 1 to 9999"
 _NO_DATE = "not a date; write 2011-02-01, 2011-02-01 10:00:00 or unix seconds"
 _NO_ZONE = "no time zone, where other rows have one; write its zone too"
@@ -48,15 +53,14 @@ def parse_times(column: Any, place: str, name: str) -> Numbers:
         column = column.cast(pa.string())
         column = pc.if_else(pc.equal(column, ""), None, column)
     missing = np.asarray(column.is_null().to_numpy(), np.bool_)
-    flaws: list[Flaw] = []
     if types.is_timestamp(kind) or types.is_date(kind):
-        times, flaws = _of_timestamps(column)
+        parsed = _of_timestamps(column)
     elif types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
-        times, flaws = _of_numbers(column, missing, place, name)
+        parsed = _of_numbers(column, missing, place, name)
     elif types.is_null(kind):
-        times = np.zeros(len(column), np.int64)
+        parsed = Numbers(np.zeros(len(column), np.int64))
     elif is_text(kind):
-        times, flaws = _of_texts(column, missing, place, name)
+        parsed = _of_texts(column, missing, place, name)
     else:
         raise DataError(
             f"column {name!r} is of type {kind}, which is no time",
@@ -64,11 +68,11 @@ def parse_times(column: Any, place: str, name: str) -> Numbers:
             hint="name another column with --time-column",
         )
     if missing.any():
-        flaws.insert(0, Flaw(np.flatnonzero(missing), MISSING))
-    return Numbers(times, flaws)
+        parsed = replace(parsed, flaws=[Flaw(np.flatnonzero(missing), MISSING), *parsed.flaws])
+    return parsed
 
 
-def _of_timestamps(column: Any) -> tuple[LongArray, list[Flaw]]:
+def _of_timestamps(column: Any, *forms: str) -> Numbers:
     """Convert Arrow dates and timestamps (whose zones Arrow has made UTC already)."""
     if pa.types.is_date32(column.type):
         counts, per_count = pc.fill_null(column.cast(pa.int32()), 0), MICROSECONDS_PER_DAY
@@ -78,23 +82,23 @@ def _of_timestamps(column: Any) -> tuple[LongArray, list[Flaw]]:
         per_count = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 0}[unit]
     numbers = np.asarray(counts.to_numpy(), np.int64)
     if not per_count:  # nanoseconds cannot leave the calendar
-        return numbers // 1_000, []
+        return Numbers(numbers // 1_000)
     outside = (numbers < _YEAR_1 // per_count) | (numbers >= _YEAR_10000 // per_count)
-    return numbers * per_count, _found((outside, _OFF_CALENDAR))
+    return Numbers(numbers * per_count, _found((outside, _OFF_CALENDAR)), frozenset(forms))
 
 
-def _of_numbers(
-    column: Any, missing: BoolArray, place: str, name: str
-) -> tuple[LongArray, list[Flaw]]:
+def _of_numbers(column: Any, missing: BoolArray, place: str, name: str) -> Numbers:
     """Convert unix times, whose unit is that of the column's median."""
     if pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
     numbers = pc.fill_null(column, 0).to_numpy()
+    if not missing.any() and (unit := _obvious_unit(numbers)) is not None:
+        return Numbers(_in_microseconds(numbers, unit), forms=frozenset({_UNIT_NAMES[unit]}))
     finite = np.isfinite(numbers) & ~missing
     given = numbers[finite]
     if not len(given):
         wrong = ~finite & ~missing
-        return np.zeros(len(numbers), np.int64), _found((wrong, _NO_DATE))
+        return Numbers(np.zeros(len(numbers), np.int64), _found((wrong, _NO_DATE)))
     _refuse_calendar(given, place, name)
     size = np.abs(np.where(finite, numbers, 0).astype(np.float64))
     unit = _unit_of(np.abs(given.astype(np.float64)))
@@ -102,15 +106,34 @@ def _of_numbers(
     mixed = finite & _in_other_unit(numbers, own_unit, unit, finite)
     outside = finite & ~mixed & (size * _PER_UNIT[unit] >= _YEAR_10000)
     usable = np.where(finite & ~mixed & ~outside, numbers, 0)
-    if numbers.dtype.kind == "i":
-        times = usable // 1_000 if unit == 3 else usable * int(_PER_UNIT[unit])
-    else:
-        times = np.floor(usable * _PER_UNIT[unit] + 0.5 * (unit < 2))
-    return times.astype(np.int64), _found(
-        (~finite & ~missing, _NO_DATE),
-        (mixed, f"not in {_UNIT_NAMES[unit]} since 1970, as most of the column is"),
-        (outside, _OFF_CALENDAR),
+    return Numbers(
+        _in_microseconds(usable, unit),
+        _found(
+            (~finite & ~missing, _NO_DATE),
+            (mixed, f"not in {_UNIT_NAMES[unit]} since 1970, as most of the column is"),
+            (outside, _OFF_CALENDAR),
+        ),
+        frozenset(_UNIT_NAMES[own] for own in np.unique(own_unit[finite])),
     )
+
+
+def _obvious_unit(numbers: npt.NDArray[Any]) -> int | None:
+    """Return the unit of whole numbers if they are beyond doubt, which takes two looks at each."""
+    if numbers.dtype.kind != "i" or not len(numbers):
+        return None
+    low, high = int(numbers.min()), int(numbers.max())
+    unit, largest = np.searchsorted(_UNITS, [low, high], side="right").tolist()
+    if low <= _CALENDAR[1] or unit != largest or high * _PER_UNIT[unit] >= _YEAR_10000:
+        return None
+    return int(unit)
+
+
+def _in_microseconds(numbers: npt.NDArray[Any], unit: int) -> LongArray:
+    if numbers.dtype.kind == "i":
+        whole = numbers.astype(np.int64, copy=False)
+        return whole // 1_000 if unit == 3 else whole * int(_PER_UNIT[unit])
+    times = np.floor(numbers * _PER_UNIT[unit] + 0.5 * (unit < 2))
+    return times.astype(np.int64)
 
 
 def _unit_of(sizes: npt.NDArray[np.float64]) -> int:
@@ -140,7 +163,7 @@ def _in_other_unit(
 
 def _refuse_calendar(numbers: npt.NDArray[Any], place: str, name: str) -> None:
     """Refuse 20111209 for 9 December 2011: as unix seconds it would be a day in 1970."""
-    if not ((numbers >= 19_000_101) & (numbers <= 21_001_231)).all():
+    if not ((numbers >= _CALENDAR[0]) & (numbers <= _CALENDAR[1])).all():
         return
     texts = pd.Series(np.unique(numbers)).astype(np.int64).astype(str)
     if pd.to_datetime(texts, format="%Y%m%d", errors="coerce").notna().all():
@@ -151,27 +174,24 @@ def _refuse_calendar(numbers: npt.NDArray[Any], place: str, name: str) -> None:
         )
 
 
-def _of_texts(
-    column: Any, missing: BoolArray, place: str, name: str
-) -> tuple[LongArray, list[Flaw]]:
+def _of_texts(column: Any, missing: BoolArray, place: str, name: str) -> Numbers:
     """Convert text: all in one go where it is all alike, else cell by distinct cell."""
-    for kind in (pa.int64(), pa.timestamp("us"), pa.timestamp("us", "UTC")):
-        try:
-            alike = pc.cast(column, kind)
-        except pa.ArrowInvalid:
-            continue
-        if kind == pa.int64():
-            return _of_numbers(alike, missing, place, name)
-        return _of_timestamps(alike)
+    with suppress(pa.ArrowInvalid):
+        return _of_numbers(pc.cast(column, pa.int64()), missing, place, name)
+    with suppress(pa.ArrowInvalid):
+        return _of_timestamps(pc.cast(column, pa.timestamp("us")), _NAIVE)
+    with suppress(pa.ArrowInvalid):
+        return _of_timestamps(pc.cast(column, pa.timestamp("us", "UTC")), _ZONED)
     encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
     codes = pc.fill_null(encoded.indices, 0).to_numpy()
     texts = pc.utf8_trim_whitespace(encoded.dictionary)
-    unix = _matches(texts, _UNIX)[codes] & ~missing
-    if unix.any() and unix.sum() >= (_matches(texts, _ISO)[codes] & ~missing).sum():
+    unix, iso = (_matches(texts, pattern)[codes] & ~missing for pattern in (_UNIX, _ISO))
+    if unix.any() and unix.sum() >= iso.sum():
         numbers = pc.if_else(pc.match_substring_regex(texts, _UNIX), texts, None)
         spread = pa.chunked_array([_whole(numbers).take(encoded.indices)])
-        times, flaws = _of_numbers(spread, ~unix, place, name)
-        return times, flaws + _found((~unix & ~missing, _NO_DATE))
+        parsed = _of_numbers(spread, ~unix, place, name)
+        flaws = [*parsed.flaws, *_found((~unix & ~missing, _NO_DATE))]
+        return Numbers(parsed.numbers, flaws, parsed.forms | ({_NAIVE} if iso.any() else set()))
     return _of_iso(texts, codes, missing, unix)
 
 
@@ -183,9 +203,7 @@ def _whole(texts: Any) -> Any:
         return pc.cast(texts, pa.float64())
 
 
-def _of_iso(
-    texts: Any, codes: npt.NDArray[Any], missing: BoolArray, unix: BoolArray
-) -> tuple[LongArray, list[Flaw]]:
+def _of_iso(texts: Any, codes: npt.NDArray[Any], missing: BoolArray, unix: BoolArray) -> Numbers:
     """Convert distinct ISO 8601 texts and spread them over the rows."""
     iso = pc.replace_substring_regex(texts, r" ?UTC$", "Z")
     iso = pc.replace_substring_regex(iso, r"(\.\d{6})\d+", r"\1")
@@ -195,14 +213,19 @@ def _of_iso(
     )
     good = parsed.notna().to_numpy()
     times = parsed.to_numpy(dtype="datetime64[us]", na_value=np.datetime64(0, "us"))
-    zoned = _matches(iso, _ZONED) & good
     present = np.zeros(len(texts), np.bool_)
     present[codes[~missing]] = True
-    naive = good & ~zoned & bool((zoned & present).any())
-    return times.astype(np.int64)[codes], _found(
-        (unix, _NO_NUMBERS),
-        (~good[codes] & ~missing & ~unix, _NO_DATE),
-        (naive[codes] & ~missing, _NO_ZONE),
+    zoned = _matches(iso, _ENDS_IN_ZONE) & good & present
+    naive = good & present & ~zoned
+    forms = {_UNIT_NAMES[0]: unix, _NAIVE: naive, _ZONED: zoned}
+    return Numbers(
+        times.astype(np.int64)[codes],
+        _found(
+            (unix, _NO_NUMBERS),
+            (~good[codes] & ~missing & ~unix, _NO_DATE),
+            ((naive & zoned.any())[codes] & ~missing, _NO_ZONE),
+        ),
+        frozenset(form for form, found in forms.items() if found.any()),
     )
 
 
