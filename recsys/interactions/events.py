@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from recsys.interactions.tables import BoolArray, LongArray
 
 Codes = npt.NDArray[np.integer]
 Doubles = npt.NDArray[np.floating]
+How = Literal["sum", "first", "last"]
 _AT_ONCE = 1 << 17
 """Events of whole users that are put in order together: as many as the processor's cache holds."""
 
@@ -56,7 +58,7 @@ class Events:
         )
 
 
-def merged(events: Events, how: Literal["sum", "first", "last"]) -> Events:
+def merged(events: Events, how: How) -> Events:
     """Return the events ordered by user, time and item, with one in place of those that repeat.
 
     They are grouped by user first, in one pass, and then put in order a few users at a time, so
@@ -78,19 +80,50 @@ def merged(events: Events, how: Literal["sum", "first", "last"]) -> Events:
     del rows
     if values is not None:
         values = _rows(users, users, values).data
-    users = np.repeat(np.arange(len(indptr) - 1, dtype=np.int32), np.diff(indptr))
-    grouped = Events(users, items, ticks, values)
-    times = None if ticks is None else np.empty(len(users), np.int64)
-    end = 0
+    del users
+    times = None if ticks is None else np.empty(len(items), np.int64)
+    grouped = _Grouped(indptr, items, ticks, values)
+    kept, end = np.zeros(len(indptr) - 1, np.int64), 0
+    parts = list(_few_users(indptr))
     with ThreadPoolExecutor(pa.cpu_count()) as pool:
-        for few in pool.map(lambda own: _one_of_each(grouped.at(own), how), _few_users(indptr)):
+        for part, few in zip(parts, pool.map(partial(grouped.merged, how), parts), strict=True):
+            kept[part] = np.bincount(few.users, minlength=part.stop - part.start)
             put = slice(end, end := end + len(few))  # never beyond what was read
-            users[put], items[put] = few.users, few.items
+            items[put] = few.items
             if times is not None and few.times is not None:
                 np.multiply(few.times, tick, out=times[put], dtype=np.int64)
             if values is not None:
                 values[put] = few.values
-    return Events(users, items, times, values).at(slice(end))
+    del ticks, grouped
+    users = np.repeat(np.arange(len(kept), dtype=np.int32), kept)
+    return Events(
+        users,
+        items[:end],
+        None if times is None else times[:end],
+        None if values is None else values[:end],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Grouped:
+    """Events by user: user u's are `[indptr[u], indptr[u + 1])`, as they stood in the table."""
+
+    indptr: LongArray
+    items: Codes
+    ticks: Codes | None
+    values: Doubles | None
+
+    def merged(self, how: How, users: slice) -> Events:
+        """Return some users' events in order, with users counted from the first of them."""
+        own = slice(self.indptr[users.start], self.indptr[users.stop])
+        lengths = np.diff(self.indptr[users.start : users.stop + 1])
+        events = Events(
+            np.repeat(np.arange(len(lengths)), lengths),
+            self.items[own],
+            None if self.ticks is None else self.ticks[own],
+            None if self.values is None else self.values[own],
+        )
+        return _one_of_each(events, how)
 
 
 def _rows(users: Codes, columns: Codes, numbers: npt.NDArray[Any] | None) -> Any:
@@ -108,17 +141,17 @@ def _rows(users: Codes, columns: Codes, numbers: npt.NDArray[Any] | None) -> Any
 
 
 def _few_users(indptr: LongArray) -> Iterator[slice]:
-    """Cut grouped events between users."""
+    """Yield users in their order, as many together as have some `_AT_ONCE` events."""
     first, n_users = 0, len(indptr) - 1
     while first < n_users:
         enough = np.searchsorted(indptr, indptr[first] + _AT_ONCE, side="right") - 1
         last = max(first + 1, int(enough))
         if indptr[first] < indptr[last]:
-            yield slice(int(indptr[first]), int(indptr[last]))
+            yield slice(first, last)
         first = last
 
 
-def _one_of_each(events: Events, how: Literal["sum", "first", "last"]) -> Events:
+def _one_of_each(events: Events, how: How) -> Events:
     """Do what `merged` does, all at once."""
     if how == "sum":
         order, fresh = _ordered(events)

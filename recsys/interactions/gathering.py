@@ -108,7 +108,7 @@ class _Gathering:
                 adding = pool.submit(self._add, block)
             if adding:
                 adding.result()
-        if not alone and self.good and any(ids.look_alike() for ids in self._ids.values()):
+        if not alone and any(ids.look_alike() for ids in self._ids.values()):
             raise _NotAlikeError
 
     def log(self) -> Log:

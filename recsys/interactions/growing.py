@@ -90,7 +90,7 @@ class GrowingIds:
 
     def _texts(self) -> Any:
         self._encode()
-        return self._known.cast(pa.string())
+        return pa.array([], pa.string()) if self._known is None else self._known.cast(pa.string())
 
     def _encode(self) -> None:
         """Give pending ids their codes: with the known ones put first, those keep theirs."""
