@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo serve test lint clean
+.PHONY: help setup setup-dev demo serve test soak lint clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +18,11 @@ setup: $(VENV)/runtime  ## Make .venv with what recsys needs to run
 
 setup-dev: $(VENV)/dev  ## Make .venv with what the tests need, too
 
-demo: demo/campaign/manifest.json  ## Train, compare, recommend, mail and serve on the bundled shop
+demo: demo/campaign/manifest.json demo/write-key.txt  ## Train, compare, recommend, mail and serve on the bundled shop
 	@cat demo/inspect.txt demo/train.txt demo/evaluation.txt demo/recommend.txt demo/campaign.txt
+	@echo "While it serves, a purchase counts at once (key in demo/write-key.txt):"
+	@echo "  curl -H 'Authorization: Bearer $$(cat demo/write-key.txt)'" \
+		"-d '{\"id\": \"1\", \"user\": \"12347\", \"item\": \"22423\"}' 127.0.0.1:8000/events"
 ifneq ($(SERVE),0)
 	@$(BIN)/recsys serve
 endif
@@ -29,6 +32,9 @@ serve: models/current  ## Serve the trained model on http://127.0.0.1:8000
 
 test: setup-dev lint  ## Run every check and test
 	$(BIN)/python -m pytest
+
+soak: setup-dev  ## Run the tests that take minutes
+	$(BIN)/python -m pytest -m soak --timeout 3600
 
 lint: setup-dev  ## Check style, types and import rules
 	$(BIN)/ruff check .
@@ -69,6 +75,10 @@ demo/evaluation.txt: demo/train.txt
 
 demo/recommend.txt: demo/evaluation.txt models/current
 	@$(BIN)/recsys recommend --user 12347 > $@
+
+# shown once, so it is kept here; the store has its hash alone
+demo/write-key.txt: demo/train.txt
+	@umask 077 && $(BIN)/recsys keys add --scope write --name demo > $@ 2> /dev/null
 
 # the audience of the demo's campaign: every customer of the shop, once
 demo/customers.csv: demo/inspect.txt

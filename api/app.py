@@ -8,12 +8,17 @@ from typing import Any
 from flask import Flask, Response, abort, request
 
 from api import problems
+from api.access import Access
 from api.config import Config
 from api.current import CurrentModel
 from api.openapi import openapi
 from api.page import page
+from api.served import Served
 from api.views import views
-from recsys.errors import ArtifactError
+from api.writes import writes
+from recsys.errors import ArtifactError, StoreError
+from recsys.store.live import default_url
+from recsys.store.store import Store
 
 _READ_AWAY, _PIECE = 32 * 2**20, 2**16  # bytes
 
@@ -28,8 +33,8 @@ _HEADERS = {
 def create_app(config: Config | Mapping[str, Any] | None = None) -> Flask:
     """Return the API and the page as a WSGI app.
 
-    It comes up without a model, too: then `/readyz` says what is missing, and a model that is
-    published later is served from the next request on.
+    It comes up without a model and without its store's database, too: then `/readyz` says what is
+    missing, and what is there later is used from the next request on.
 
     Parameters
     ----------
@@ -39,22 +44,29 @@ def create_app(config: Config | Mapping[str, Any] | None = None) -> Flask:
     Raises
     ------
     SettingsError
-        The mapping cannot be meant.
+        The mapping cannot be meant, or the store's URL.
+    MissingDependencyError
+        The store is in PostgreSQL, whose driver is not installed.
     """
     settings = Config.of(config)
     app = Flask(__name__)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    app.extensions["recsys"] = current = CurrentModel(settings.models)
+    store = Store.at(settings.store or default_url(settings.models))
+    current = CurrentModel(settings.models, store)
+    app.extensions["recsys"] = Served(settings, store, current, Access(store, settings.read_keys))
     problems.register(app)
     app.before_request(_refuse_large_bodies)
     app.after_request(_with_headers)
-    for blueprint in (views, openapi, page):
+    for blueprint in (views, writes, openapi, page):
         app.register_blueprint(blueprint)
-    try:
-        current.recommender()  # the first request finds the model open
-    except ArtifactError as error:
-        app.logger.warning("%s", error)
+    # the first request finds the store ready and the model open; what is not there yet is tried
+    # again by each request that needs it
+    for step in (store.prepare, current.recommender):
+        try:
+            step()
+        except (ArtifactError, StoreError) as error:
+            app.logger.warning("%s", error)
     return app
 
 

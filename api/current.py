@@ -8,6 +8,8 @@ from pathlib import Path
 
 from recsys.errors import ArtifactError, RecsysError
 from recsys.recommender import Recommender
+from recsys.store.live import LiveRecommender
+from recsys.store.store import Store
 
 _log = logging.getLogger(__name__)
 
@@ -24,9 +26,12 @@ class CurrentModel:
     ----------
     models
         The folder that holds `current`.
+    store
+        What happened since a model was trained.
     """
 
-    def __init__(self, models: Path) -> None:
+    def __init__(self, models: Path, store: Store) -> None:
+        self._store = store
         self._link = models / "current"
         self._models = models
         self._lock = threading.Lock()
@@ -79,5 +84,5 @@ class CurrentModel:
             self._reason = str(error)
             _log.error("cannot open the model in %s: %s", self._models, error)
         else:
-            self._recommender = opened
+            self._recommender = LiveRecommender(opened, self._store)
             _log.info("serving %s %s", opened.model, opened.version)

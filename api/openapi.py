@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from inspect import cleandoc
 from typing import Any
@@ -14,6 +15,7 @@ from api.operations import Operation, rendered
 from api.problems import PROBLEM, Problem
 from recsys import __version__
 
+_CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 _REFERENCE = "#/components/schemas/{model}"
 
 openapi = Blueprint("openapi", __name__)
@@ -37,7 +39,8 @@ def describe(app: Flask) -> dict[str, Any]:
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             name = rule.endpoint.rpartition(".")[2]
             described = _described(operation, name, view.__doc__ or "")
-            paths.setdefault(rule.rule, {})[method.lower()] = described
+            path = _CONVERTER.sub(r"{\1}", rule.rule)
+            paths.setdefault(path, {})[method.lower()] = described
         used.add((operation.answer, "serialization"))
         if operation.body is not None:
             used.add((operation.body, "validation"))
@@ -50,7 +53,17 @@ def describe(app: Flask) -> dict[str, Any]:
             "description": "Recommendations for users, for histories given outright, for items.",
         },
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": schemas["$defs"]},
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Made by `recsys keys add`. Reads need one where the server "
+                    "was started so.",
+                }
+            },
+        },
     }
 
 
@@ -59,15 +72,22 @@ def _described(operation: Operation, name: str, documentation: str) -> dict[str,
     described: dict[str, Any] = {
         "operationId": name,
         "summary": summary.rstrip("."),
-        "parameters": _parameters(operation.query),
+        "parameters": [
+            *(_parameters(operation.path, "path") if operation.path is not None else []),
+            *_parameters(operation.query, "query"),
+        ],
         "responses": {"200": _content(operation.answer, "application/json", summary)},
     }
     if rest.strip():
         described["description"] = " ".join(rest.split())
+    if operation.scope is not None:
+        # no key at all is one of the ways to read
+        described["security"] = [{"key": []}] if operation.scope == "write" else [{}, {"key": []}]
     if operation.body is not None:
         body = _content(operation.body, "application/json", operation.body.__doc__ or "")
         described["requestBody"] = {**body, "required": True}
-    for status in (400, *operation.problems, 500):
+    keyed = () if operation.scope is None else (401, 403)
+    for status in sorted({400, *keyed, *operation.problems, 500}):
         phrase = HTTPStatus(status).phrase
         described["responses"][str(status)] = _content(Problem, PROBLEM, phrase)
     return described
@@ -78,13 +98,13 @@ def _content(model: type[BaseModel], mimetype: str, text: str) -> dict[str, Any]
     return {"description": text, "content": {mimetype: {"schema": schema}}}
 
 
-def _parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
-    schema = query.model_json_schema(ref_template=_REFERENCE)
+def _parameters(given: type[BaseModel], place: str) -> list[dict[str, Any]]:
+    schema = given.model_json_schema(ref_template=_REFERENCE)
     required, fields = schema.get("required", []), schema["properties"]
-    return [_parameter(name, field, name in required) for name, field in fields.items()]
+    return [_parameter(name, field, place, name in required) for name, field in fields.items()]
 
 
-def _parameter(name: str, field: dict[str, Any], required: bool) -> dict[str, Any]:
+def _parameter(name: str, field: dict[str, Any], place: str, required: bool) -> dict[str, Any]:
     text = field.pop("description", "")
-    parameter = {"name": name, "in": "query", "required": required, "schema": field}
+    parameter = {"name": name, "in": place, "required": required, "schema": field}
     return {**parameter, "description": text} if text else parameter

@@ -12,7 +12,10 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.problems import LARGEST_BODY, FieldProblem, InvalidRequestError
-from api.schemas import NoParameters, Request
+from api.schemas import NoParameters, Request, Several
+from api.served import served
+from api.write_schemas import Body
+from recsys.store.keys import Scope
 
 View = Callable[..., BaseModel | Mapping[str, Any]]
 
@@ -31,20 +34,35 @@ class Operation:
         What status 200 carries.
     problems
         Statuses of the problems to expect besides 400.
+    path
+        The path's parameters; None for none.
+    scope
+        What a key must allow, where one is needed; None where none ever is.
     """
 
     answer: type[BaseModel]
     query: type[Request] = NoParameters
-    body: type[Request] | None = None
+    body: type[Body] | None = None
     problems: tuple[int, ...] = ()
+    path: type[Request] | None = None
+    scope: Scope | None = "read"
 
-    def __call__(self, view: View) -> Callable[[], Response]:
-        """Return the view for Flask, which calls `view` with the query and the body, if any."""
+    def __call__(self, view: View) -> Callable[..., Response]:
+        """Return the view for Flask.
+
+        It calls `view` with the path's parameters, the query and the body, those that there are.
+        """
 
         @wraps(view)
-        def validated_view() -> Response:
+        def validated_view(**path: str) -> Response:
+            if self.scope is not None:
+                served().access.check(self.scope, request.headers.get("Authorization"))
+            given: list[Any] = []
+            if self.path is not None:
+                given.append(_validated(self.path, path, "path"))
             query = _query(self.query)
-            given = [query] if self.query.model_fields else []
+            if self.query.model_fields:
+                given.append(query)
             if self.body is not None:
                 given.append(_body(self.body))
             return rendered(view(*given))
@@ -59,18 +77,27 @@ def _query(kind: type[Request]) -> Request:
     Raises
     ------
     InvalidRequestError
-        A parameter is unknown, missing, malformed, or given twice.
+        A parameter is unknown, missing, malformed, or given twice where once is all it may.
     """
+    given: dict[str, str] = {}
     for name, values in request.args.lists():
-        if len(values) > 1:
+        if name in kind.repeatable:
+            given[name] = Several(values)
+        elif len(values) > 1:
             raise InvalidRequestError(FieldProblem(field=name[:200], message="is given twice"))
+        else:
+            given[name] = values[0]
+    return _validated(kind, given, "query")
+
+
+def _validated(kind: type[Request], texts: dict[str, str], whole: str) -> Request:
     try:
-        return kind.model_validate_strings(request.args.to_dict())
+        return kind.model_validate_strings(texts)
     except ValidationError as error:
-        raise InvalidRequestError.of(error, "query", list(kind.model_fields)) from error
+        raise InvalidRequestError.of(error, whole, kind.names()) from error
 
 
-def _body(kind: type[Request]) -> Request:
+def _body(kind: type[Body]) -> Body:
     """Validate the body as JSON, whatever content type it claims.
 
     Raises
@@ -81,7 +108,7 @@ def _body(kind: type[Request]) -> Request:
     try:
         return kind.model_validate_json(_bytes())
     except ValidationError as error:
-        raise InvalidRequestError.of(error, "body", list(kind.model_fields)) from error
+        raise InvalidRequestError.of(error, "body", kind.names()) from error
 
 
 def _bytes() -> bytes:

@@ -10,7 +10,14 @@ from flask import Flask, Response, current_app
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
-from recsys.errors import ArtifactError, DataError, NotFoundError, UsageError
+from recsys.errors import (
+    ArtifactError,
+    DataError,
+    ForgottenError,
+    NotFoundError,
+    StoreError,
+    UsageError,
+)
 
 PROBLEM = "application/problem+json"
 
@@ -123,6 +130,8 @@ def register(app: Flask) -> None:
     app.register_error_handler(InvalidRequestError, _on_invalid)
     app.register_error_handler(NotFoundError, _on_unknown)
     app.register_error_handler(ArtifactError, _on_no_model)
+    app.register_error_handler(StoreError, _on_no_store)
+    app.register_error_handler(ForgottenError, _on_forgotten)
     app.register_error_handler(UsageError, _on_refused)
     app.register_error_handler(DataError, _on_refused)
     app.register_error_handler(Exception, _on_unexpected)
@@ -132,8 +141,9 @@ def _on_http(error: HTTPException) -> Response | HTTPException:
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return error  # a redirection
     detail = _DETAILS.get(error.code, error.description or error.name)
-    allowed = [(name, value) for name, value in error.get_headers() if name == "Allow"]
-    return problem(error.code, detail, headers=allowed)
+    kept = ("Allow", "WWW-Authenticate")
+    headers = [(name, value) for name, value in error.get_headers() if name in kept]
+    return problem(error.code, detail, headers=headers)
 
 
 def _on_invalid(error: InvalidRequestError) -> Response:
@@ -146,6 +156,14 @@ def _on_unknown(error: NotFoundError) -> Response:
 
 def _on_no_model(error: ArtifactError) -> Response:
     return problem(503, str(error), kind="no-model", headers={"Retry-After": "10"})
+
+
+def _on_no_store(error: StoreError) -> Response:
+    return problem(503, str(error), kind="store-down", headers={"Retry-After": "5"})
+
+
+def _on_forgotten(error: ForgottenError) -> Response:
+    return problem(409, str(error), kind="forgotten-user")
 
 
 def _on_refused(error: UsageError | DataError) -> Response:

@@ -1,25 +1,29 @@
-"""What may be asked and what is answered. These models validate requests and are the OpenAPI."""
+"""What may be asked: models that validate requests and are the OpenAPI, as `answer_schemas` are."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, Self, TypedDict
+from typing import Annotated, Any, ClassVar, Self, TypedDict
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from recsys.errors import UsageError
-from recsys.interactions.times import from_iso, to_iso
+from recsys.interactions.times import from_iso
 from recsys.recommender import (
     MOST,
-    Basis,
+    AttributeRule,
     Fallback,
     HistoryEntry,
-    HistoryItem,
-    ItemInfo,
     Rules,
-    Suggestion,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,9 +41,41 @@ def _microseconds(given: Any) -> int:
     raise ValueError("Input should be a time: ISO 8601, as 2011-12-09T12:50:00Z, or Unix seconds")
 
 
+class Several(str):
+    """What a parameter says that may be given more than once: joined, and each value by itself."""
+
+    values: list[str]
+
+    def __new__(cls, values: list[str]) -> Self:
+        """Join the values."""
+        joined = super().__new__(cls, ",".join(values))
+        joined.values = values
+        return joined
+
+
 def _listed(given: Any) -> Any:
     """Split `A,B` into its parts, empty ones left out; anything else is the model's business."""
     return [part for part in given.split(",") if part] if isinstance(given, str) else given
+
+
+def _listed_or_none(given: Any) -> Any:
+    """Split `A,B`; take a blank for nothing."""
+    return _listed(_named(given))
+
+
+def _collected(given: Any) -> Any:
+    """Return text as a list of it, blanks left out; commas are part of a value."""
+    values = given.values if isinstance(given, Several) else [given]
+    return [value for value in values if value] if isinstance(given, str) else given
+
+
+def _rule(given: str) -> str:
+    """Refuse what states no rule on an attribute."""
+    try:
+        AttributeRule.parse(given)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return given
 
 
 def _as_entry(given: Any) -> Any:
@@ -66,6 +102,10 @@ Time = Annotated[
         ],
     ),
 ]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e12, le=1e12)]
+RuleText = Annotated[
+    str, AfterValidator(_rule), Field(json_schema_extra={"pattern": r"^[^:]*[^:\s][^:]*:.*\S"})
+]
 Length = Annotated[int, Field(ge=1, le=MOST, strict=True, description="How many, best first.")]
 
 
@@ -73,6 +113,14 @@ class Request(BaseModel):
     """Anything asked: unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    repeatable: ClassVar[frozenset[str]] = frozenset()
+    """What a query may give more than once."""
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return what may be said, for messages."""
+        return list(cls.model_fields)
 
 
 class NoParameters(Request):
@@ -86,10 +134,13 @@ class ListArguments(TypedDict):
     rules: Rules
     fallback: Fallback
     at: int | None
+    why: bool
 
 
 class Options(Request):
     """What may stand in a list, and how long it is."""
+
+    repeatable = frozenset({"exclude", "only", "attribute"})
 
     k: Length = 10
     category: Annotated[str | None, BeforeValidator(_named)] = Field(
@@ -100,6 +151,33 @@ class Options(Request):
         Field(fail_fast=True),
         BeforeValidator(_listed, json_schema_input_type=str | list[Identifier]),
     ] = Field([], description="Items to leave out: `ID,ID,…`; in a body, an array will do, too.")
+    only: Annotated[
+        list[Identifier] | None,
+        Field(fail_fast=True),
+        BeforeValidator(_listed_or_none, json_schema_input_type=str | list[Identifier] | None),
+    ] = Field(None, description="Only these items: `ID,ID,…`; in a body, an array will do, too.")
+    min_price: Number | None = Field(
+        None, description="Least price; an item without one is left out."
+    )
+    max_price: Number | None = Field(
+        None, description="Highest price; an item without one is left out."
+    )
+    attribute: Annotated[
+        list[RuleText],
+        Field(fail_fast=True),
+        BeforeValidator(_collected, json_schema_input_type=RuleText | list[RuleText]),
+    ] = Field(
+        [],
+        description="`NAME:VALUE`, or `NAME:LOW..HIGH`, bounds included, either of which may be "
+        "left out; several must all hold.",
+        examples=[["colour:red", "year:1990..1999"]],
+    )
+    per_category: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        None, description="How many items of one category at most."
+    )
+    diversity: Annotated[float, Field(ge=0, le=1, strict=True)] = Field(
+        0.0, description="How much unlikeness to the items above counts beside the score, 0 to 1."
+    )
     include_seen: Annotated[bool, Field(strict=True)] = Field(
         False, description="Whether items of the history may come back."
     )
@@ -109,12 +187,31 @@ class Options(Request):
     at: Time | None = Field(
         None, description="Reference time from which ages count; the newest event unless given."
     )
+    why: Annotated[bool, Field(strict=True)] = Field(
+        False, description="Whether to say of each suggestion what of the history adds most to it."
+    )
 
     @property
     def arguments(self) -> ListArguments:
         """The options as the recommender takes them."""
-        rules = Rules(self.category, frozenset(self.exclude), self.include_seen)
-        return {"k": self.k, "rules": rules, "fallback": self.fallback, "at": self.at}
+        rules = Rules(
+            category=self.category,
+            exclude=frozenset(self.exclude),
+            include_seen=self.include_seen,
+            min_price=self.min_price,
+            max_price=self.max_price,
+            attributes=tuple(AttributeRule.parse(text) for text in self.attribute),
+            only=None if self.only is None else frozenset(self.only),
+            per_category=self.per_category,
+            diversity=self.diversity,
+        )
+        return {
+            "k": self.k,
+            "rules": rules,
+            "fallback": self.fallback,
+            "at": self.at,
+            "why": self.why,
+        }
 
 
 class RecommendQuery(Options):
@@ -128,9 +225,7 @@ class Entry(Request):
 
     item: Identifier = Field(description="The item's id.")
     time: Time | None = Field(None, description="When; now, the reference time, unless given.")
-    value: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e12, le=1e12)] | None = (
-        Field(None, description="Quantity or rating; 1 unless given.")
-    )
+    value: Number | None = Field(None, description="Quantity or rating; 1 unless given.")
 
 
 class RecommendBody(Options):
@@ -174,6 +269,16 @@ class SimilarQuery(Request):
     k: Length = 10
 
 
+class ExplainQuery(Request):
+    """A user and an item."""
+
+    user: Identifier = Field(description="The user's id.")
+    item: Identifier = Field(description="The item's id.")
+    at: Time | None = Field(
+        None, description="Reference time from which ages count; the newest event unless given."
+    )
+
+
 class SearchQuery(Request):
     """What to search for."""
 
@@ -185,74 +290,3 @@ class UserQuery(Request):
     """A user."""
 
     user: Identifier = Field(description="The user's id.")
-
-
-class RecommendAnswer(BaseModel):
-    """A list of items, best first."""
-
-    user: str | None = Field(description="Whose list it is; null for a history given outright.")
-    model: str = Field(description="The model's name.")
-    version: str = Field(description="The published version of the model.")
-    basis: Basis = Field(description="`popular`: nothing is known of the user.")
-    items: list[Suggestion]
-    note: str | None = Field(None, description="Why the list is shorter than asked for.")
-
-
-class SimilarAnswer(BaseModel):
-    """What suits someone of whom only this item is known."""
-
-    item: str
-    items: list[Suggestion]
-
-
-class ItemsAnswer(BaseModel):
-    """Items found."""
-
-    items: list[ItemInfo]
-
-
-class UsersAnswer(BaseModel):
-    """Ids of users found."""
-
-    users: list[str]
-
-
-class TakenItem(BaseModel):
-    """An item that a user took."""
-
-    item: str
-    title: str
-    times: int = Field(description="In how many events.")
-    last: str | None = Field(
-        description="When last, ISO 8601 in UTC; null where times are unknown.",
-        json_schema_extra={"example": "2011-12-07T15:52:00Z"},
-    )
-
-    @classmethod
-    def of(cls, taken: HistoryItem) -> Self:
-        """Return the answer's form of what the recommender knows."""
-        last = None if taken.last is None else to_iso(taken.last)
-        return cls(item=taken.item, title=taken.title, times=taken.times, last=last)
-
-
-class HistoryAnswer(BaseModel):
-    """What a user took, the latest first."""
-
-    user: str
-    items: list[TakenItem]
-
-
-class Health(BaseModel):
-    """The process answers."""
-
-    status: Literal["ok"] = "ok"
-
-
-class Readiness(BaseModel):
-    """A model is being served."""
-
-    status: Literal["ready"] = "ready"
-    model: str
-    version: str
-    users: int = Field(description="How many users the model's data has.")
-    items: int = Field(description="How many items there are to recommend.")

@@ -6,27 +6,31 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
-from api.current import CurrentModel
-from api.operations import Operation
-from api.problems import FieldProblem, InvalidRequestError
-from api.schemas import (
+from api.answer_schemas import (
+    ExplainAnswer,
     Health,
     HistoryAnswer,
     ItemsAnswer,
-    Options,
     Readiness,
     RecommendAnswer,
+    SimilarAnswer,
+    TakenItem,
+    UsersAnswer,
+)
+from api.operations import Operation
+from api.problems import FieldProblem, InvalidRequestError
+from api.schemas import (
+    ExplainQuery,
+    Options,
     RecommendBody,
     RecommendQuery,
     SearchQuery,
-    SimilarAnswer,
     SimilarQuery,
-    TakenItem,
     UserQuery,
-    UsersAnswer,
 )
+from api.served import served
 from recsys.recommender import Recommender
 
 views = Blueprint("api", __name__)
@@ -34,8 +38,7 @@ views = Blueprint("api", __name__)
 
 def recommender() -> Recommender:
     """Return the recommender that answers this request."""
-    current: CurrentModel = current_app.extensions["recsys"]
-    return current.recommender()
+    return served().current.recommender()
 
 
 @views.get("/recommend")
@@ -80,6 +83,18 @@ def similar(query: SimilarQuery) -> Mapping[str, Any]:
     return asked.similar_answer(query.item, asked.similar(query.item, k=query.k))
 
 
+@views.get("/explain")
+@Operation(query=ExplainQuery, answer=ExplainAnswer, problems=(404, 503))
+def explain(query: ExplainQuery) -> Mapping[str, Any]:
+    """Say how much each item of a user's history adds to an item's score.
+
+    Each is left out in turn, the others keep their weights; of a history of more than 500 items,
+    the 500 weightiest. A user without history has the item's popularity for a score, and nothing
+    adds to it.
+    """
+    return recommender().explain(query.user, query.item, at=query.at).shown()
+
+
 @views.get("/items")
 @Operation(query=SearchQuery, answer=ItemsAnswer, problems=(503,))
 def items(query: SearchQuery) -> ItemsAnswer:
@@ -103,17 +118,18 @@ def history(query: UserQuery) -> HistoryAnswer:
 
 
 @views.get("/healthz")
-@Operation(answer=Health)
+@Operation(answer=Health, scope=None)
 def healthz() -> Health:
     """Say that the process answers."""
     return Health()
 
 
 @views.get("/readyz")
-@Operation(answer=Readiness, problems=(503,))
+@Operation(answer=Readiness, problems=(503,), scope=None)
 def readyz() -> Readiness:
-    """Say which model is being served, or with a 503 why none is."""
+    """Say which model is being served; with a 503 why none is, or that the store is down."""
     ready = recommender()
+    served().store.ping()
     return Readiness(
         model=ready.model, version=ready.version, users=len(ready.users), items=len(ready.items)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class RecsysError(Exception):
     """Base of every error raised on purpose; the command line prints its text and exits 1."""
@@ -72,6 +74,24 @@ class TrainingError(RecsysError):
 
 class ArtifactError(RecsysError):
     """A model folder is damaged, incomplete, foreign, or written by a newer version."""
+
+
+class StoreError(RecsysError):
+    """The store of live events cannot be used as it is asked to be."""
+
+
+class StoreDownError(StoreError):
+    """The store does not answer, or not in time; it may later."""
+
+
+class ForgottenError(RecsysError):
+    """Events of someone who asked to be forgotten; `users` are the ids that were refused."""
+
+    def __init__(self, users: Sequence[str]) -> None:
+        self.users = tuple(users)
+        shown = ", ".join(_shorten(user) for user in users[:3])
+        more = f" and {len(users) - 3} more" if len(users) > 3 else ""
+        super().__init__(f"forgotten, so nothing is kept of them: user {shown}{more}")
 
 
 class NotFoundError(RecsysError):

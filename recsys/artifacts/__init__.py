@@ -21,6 +21,7 @@ from recsys.artifacts.versions import (
     prepare,
     publish,
     roll_back,
+    versions_with,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "publish",
     "read_manifest",
     "roll_back",
+    "versions_with",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,8 @@ class Manifest:
         Versions of Python and of the libraries that took part.
     files
         Each other file of the folder, by name.
+    training
+        How to train it anew, as the publisher gave it; perhaps nothing.
     """
 
     product: str
@@ -75,6 +77,7 @@ class Manifest:
     metrics: dict[str, Any]
     libraries: dict[str, str]
     files: dict[str, FileFacts]
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys import files
-from recsys.artifacts.artifact import Artifact, as_settings, load_artifact, write_parts
+from recsys.artifacts.artifact import DATA, Artifact, as_settings, load_artifact, write_parts
 from recsys.artifacts.manifest import (
     FORMAT,
     PRODUCT,
@@ -24,6 +25,7 @@ from recsys.artifacts.manifest import (
     write_manifest,
 )
 from recsys.errors import ArtifactError, UsageError
+from recsys.ids import IdMap
 from recsys.interactions.times import to_iso
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import Model
@@ -82,6 +84,7 @@ def publish(
     *,
     weighting: Weighting | None = None,
     metrics: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
 ) -> str:
     """Write a fitted model and its data as a new version, make it current, and return its name.
 
@@ -97,6 +100,8 @@ def publish(
         What weights meant in its training; the data set's where None.
     metrics
         Results on held-out users, for the manifest: anything that JSON holds.
+    training
+        How to train it anew, for the manifest.
 
     Raises
     ------
@@ -124,6 +129,7 @@ def publish(
                 metrics=dict(metrics or {}),
                 libraries=library_versions(),
                 files=facts_of(aside),
+                training=dict(training or {}),
             )
             write_manifest(aside, manifest)
         _switch(models, version)
@@ -173,6 +179,19 @@ def list_versions(models: Path) -> list[VersionInfo]:
         reverse=True,
     )
     return [_info(models / name, name == current) for name in names]
+
+
+def versions_with(models: Path, user: str) -> list[str]:
+    """Return the versions whose data holds a user, the newest first; damaged ones are left out."""
+    text = user.encode("utf-8", "surrogatepass")
+    found = []
+    for info in list_versions(models):
+        with suppress(ArtifactError):
+            data = files.map_tensors(models / info.version / DATA)
+            # most versions are ruled out without reading every id
+            if text in data["users.bytes"].tobytes() and user in IdMap.from_tensors(data, "users"):
+                found.append(info.version)
+    return found
 
 
 def roll_back(models: Path, to: str | None = None) -> str:

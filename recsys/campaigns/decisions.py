@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recsys.campaigns.spec import CampaignSpec
-from recsys.errors import UsageError
+from recsys.errors import StoreError, UsageError
 from recsys.recommender import Recommendation, Recommender, Suggestion
 
 BATCH = 1024
@@ -40,7 +40,7 @@ def decide(
     """Yield one decision a user in the order given, a batch at a time."""
     for start in range(0, len(users), BATCH):
         batch = users[start : start + BATCH]
-        known = [user in recommender.users for user in batch]
+        known = recommender.known(batch)
         asked = [
             user for user, yes in zip(batch, known, strict=True) if yes or spec.fallback != "none"
         ]
@@ -60,7 +60,7 @@ def _answers(
     at, k, fallback = spec.at, spec.k, spec.fallback
     try:
         return [*recommender.recommend_many(users, k=k, fallback=fallback, at=at)]
-    except UsageError:  # what was asked for cannot be meant, whoever the user
+    except (UsageError, StoreError):  # whoever the user: asked for wrongly, or the store is down
         raise
     except Exception as error:  # whatever a model raises
         if len(users) == 1:

@@ -16,11 +16,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("recsys.cli.evaluate:evaluate", "Compare models on held-out data."),
     "tune": ("recsys.cli.tune:tune", "Find the best settings on validation users."),
     "inspect": ("recsys.cli.inspect:inspect", "Show what a data set holds and what was dropped."),
+    "retrain": ("recsys.cli.retrain:retrain", "Train anew as last time; publish if not worse."),
+    "anomalies": ("recsys.cli.anomalies:anomalies", "Rank accounts and events unlike the others."),
+    "denoise": ("recsys.cli.denoise:denoise", "Take events out that nobody meant."),
     "models": ("recsys.cli.models:models", "List published models, roll back."),
     "recommend": ("recsys.cli.recommend:recommend", "Print a user's recommendations."),
     "similar": ("recsys.cli.recommend:similar", "Print the items most like one."),
+    "explain": ("recsys.cli.explain:explain", "Print why an item has its score for a user."),
     "serve": ("recsys.cli.serve:serve", "Serve the API and the page."),
     "campaign": ("recsys.cli.campaign:campaign", "Score a customer base into files to mail."),
+    "store": ("recsys.cli.store:store", "Import, export, count, tidy, forget live events."),
+    "items": ("recsys.cli.items:items", "Change titles, prices, stock, blocks while serving."),
+    "keys": ("recsys.cli.keys:keys", "Make, list and remove API keys."),
 }
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from recsys.cli.model_options import store_option
+
 if TYPE_CHECKING:
     from recsys.campaigns.job import Preview
     from recsys.campaigns.manifest import Counts, Manifest
@@ -45,24 +47,31 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--at", metavar="TIME", help="Date or time that ages count from [the data's].")
 @click.option("--models", type=_FILE, help="Folder of published models [models].")
+@store_option
 @click.option("--engine", type=click.Choice(["local"]), help="Where the job runs [local].")
 @click.option(
     "--dry-run", is_flag=True, help="Score and count, show the first lists, write nothing."
 )
-def campaign(spec_file: Path | None, out: Path | None, dry_run: bool, **flags: Any) -> None:
+def campaign(
+    spec_file: Path | None, out: Path | None, url: str | None, dry_run: bool, **flags: Any
+) -> None:
     """Score a customer base into files to mail: one row for every distinct user.
 
     Flags go before the spec's keys, those before the defaults in brackets.
     """
+    from dataclasses import replace
+
     from recsys.campaigns.job import preview_campaign, run_campaign
     from recsys.campaigns.spec import load_spec
     from recsys.errors import UsageError
-    from recsys.recommender import Recommender
+    from recsys.store.live import open_live
 
     if out is None and not dry_run:
         raise UsageError("--out is missing: name a folder to write to, or try --dry-run")
     spec = load_spec(spec_file, flags)
-    recommender = Recommender.open(spec.models)
+    recommender = open_live(spec.models, url, required=True)
+    if spec.at is None:  # events that come while it runs must not change anyone's ages
+        spec = replace(spec, at=recommender.reference_time)
     if dry_run or out is None:
         _print_preview(preview_campaign(spec, recommender, out), recommender)
         return

@@ -41,7 +41,25 @@ def data_options(command: Command) -> Command:
     The command takes them as keywords and passes them on: `def train(model, **flags)`, then
     `dataset_from_flags(flags)`.
     """
-    for key in reversed(list(_keys())):
+    command = spec_options()(command)
+    return click.option(
+        "--data",
+        metavar="DIR|FILE|URL",
+        help="Folder or file of the events, or a database URL (sqlite:///shop.db).",
+    )(command)
+
+
+def spec_options(*, raw: bool = False) -> Callable[[Command], Command]:
+    """Return what adds `--dataset` and a flag for each key; how to read alone where `raw`."""
+
+    def add(command: Command) -> Command:
+        return _add_spec_options(command, {None, "columns"} if raw else {None, *SECTIONS})
+
+    return add
+
+
+def _add_spec_options(command: Command, sections: set[str | None]) -> Command:
+    for key in reversed([key for key in _keys() if key.section in sections]):
         command = click.option(
             flag_of(key.section, key.name),
             key.parameter,
@@ -50,16 +68,11 @@ def data_options(command: Command) -> Command:
             metavar="TIME" if datetime in get_args(key.type) else None,
             help=key.help,
         )(command)
-    command = click.option(
+    return click.option(
         "--dataset",
         "dataset_file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="A dataset.toml that lies elsewhere than in the data folder.",
-    )(command)
-    return click.option(
-        "--data",
-        metavar="DIR|FILE|URL",
-        help="Folder or file of the events, or a database URL (sqlite:///shop.db).",
     )(command)
 
 
@@ -78,11 +91,13 @@ def dataset_from_flags(flags: Mapping[str, Any]) -> Dataset:
     DataError
         The data cannot be used.
     """
-    source = flags.get("data")
-    if not source:
-        raise UsageError("--data is missing: name a folder, a file or a database URL")
-    source = source if is_url(source) else Path(source)
-    dataset = load_dataset(source, spec_from_flags(source, flags))
+    source, spec = _source(flags), spec_of_data(flags)
+    if is_url(source):  # only those may be a store, whose code is slow to import
+        from recsys.store.training import load_data
+
+        dataset = load_data(source, spec)
+    else:
+        dataset = load_dataset(source, spec)
     report = dataset.report
     if report is not None and report.bad_rows:
         rows = "bad row" if report.bad_rows == 1 else "bad rows"
@@ -90,6 +105,18 @@ def dataset_from_flags(flags: Mapping[str, Any]) -> Dataset:
             f"{report.bad_rows:,} {rows} left out, listed in {report.bad_rows_file}", err=True
         )
     return dataset
+
+
+def spec_of_data(flags: Mapping[str, Any]) -> DatasetSpec:
+    """Return how a command's `--data` is read."""
+    return spec_from_flags(_source(flags), flags)
+
+
+def _source(flags: Mapping[str, Any]) -> str | Path:
+    source = flags.get("data")
+    if not source:
+        raise UsageError("--data is missing: name a folder, a file or a database URL")
+    return source if is_url(source) else Path(source)
 
 
 def spec_from_flags(source: str | Path, flags: Mapping[str, Any]) -> DatasetSpec:

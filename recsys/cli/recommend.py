@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from recsys.cli.model_options import models_option, store_option
+from recsys.cli.rule_options import rule_options, rules_of
+from recsys.cli.tables import new_table, plain, print_json, print_table
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from recsys.recommender import Fallback, HistoryItem, Recommendation, Recommender, Suggestion
+
+at_option = click.option(
+    "--at", metavar="TIME", help="Date or time that ages count from [default: the data's]"
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -21,13 +28,8 @@ def _common(command: Command) -> Command:
     """Add the options of every command that asks a model."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print what the API answers."),
-        click.option(
-            "--models",
-            type=click.Path(path_type=Path),
-            default=Path("models"),
-            show_default=True,
-            help="Folder of published models.",
-        ),
+        store_option,
+        models_option,
         click.option("--k", default=10, show_default=True, help="How many items, 1 to 1000."),
     ):
         command = option(command)
@@ -37,9 +39,7 @@ def _common(command: Command) -> Command:
 @click.command()
 @click.option("--user", required=True, metavar="ID", help="Whom to recommend to.")
 @_common
-@click.option("--category", metavar="NAME", help="Only items of this category.")
-@click.option("--exclude", default="", metavar="ID,…", help="Items to leave out.")
-@click.option("--include-seen", is_flag=True, help="Let items of the history come back.")
+@rule_options
 @click.option(
     "--fallback",
     type=click.Choice(["popular", "none"]),
@@ -47,31 +47,30 @@ def _common(command: Command) -> Command:
     show_default=True,
     help="What an unknown user gets; none fails.",
 )
-@click.option(
-    "--at", metavar="TIME", help="Date or time that ages count from [default: the data's]"
-)
+@at_option
+@click.option("--why", is_flag=True, help="Say what of the history adds most to each score.")
 def recommend(
     *,
     user: str,
     k: int,
     models: Path,
-    category: str | None,
-    exclude: str,
-    include_seen: bool,
+    url: str | None,
     fallback: Fallback,
     at: str | None,
+    why: bool,
     as_json: bool,
+    **flags: Any,
 ) -> None:
     """Print a user's recommendations beside what the user took."""
     from recsys.interactions.times import from_iso
-    from recsys.recommender import Recommender, Rules
+    from recsys.store.live import open_live
 
-    rules = Rules(category, frozenset(filter(None, exclude.split(","))), include_seen)
+    rules = rules_of(**flags)
     reference = None if at is None else from_iso(at, "--at")
-    recommender = Recommender.open(models)
-    found = recommender.recommend(user, k=k, rules=rules, fallback=fallback, at=reference)
+    recommender = open_live(models, url)
+    found = recommender.recommend(user, k=k, rules=rules, fallback=fallback, at=reference, why=why)
     if as_json:
-        _print_json(recommender.answer(found))
+        print_json(recommender.answer(found))
     else:
         _print_recommendation(recommender, user, found, k)
 
@@ -79,17 +78,17 @@ def recommend(
 @click.command()
 @click.option("--item", required=True, metavar="ID", help="What to be similar to.")
 @_common
-def similar(item: str, k: int, models: Path, as_json: bool) -> None:
+def similar(item: str, k: int, models: Path, url: str | None, as_json: bool) -> None:
     """Print the items that suit someone of whom only this item is known."""
-    from recsys.recommender import Recommender
+    from recsys.store.live import open_live
 
-    recommender = Recommender.open(models)
+    recommender = open_live(models, url)
     found = recommender.similar(item, k=k)
     if as_json:
-        _print_json(recommender.similar_answer(item, found))
+        print_json(recommender.similar_answer(item, found))
         return
     title = recommender.catalogue.titles[recommender.items.ids.index(item)]
-    _print(_suggestions(f"Similar to {title}", found))
+    print_table(_suggestions(f"Similar to {title}", found))
 
 
 def _print_recommendation(
@@ -99,11 +98,13 @@ def _print_recommendation(
 
     popular = found.basis == "popular"
     tables = [_suggestions("Popular items" if popular else "Recommended", found.items)]
-    if user in recommender.users:
+    if recommender.known([user])[0]:
         tables.insert(0, _history(f"Taken by {user}", recommender.history(user), max(k, 10)))
     side_by_side = Table.grid(padding=(0, 3))
     side_by_side.add_row(*tables)
-    _print(side_by_side)
+    print_table(side_by_side)
+    if found.basis == "trained-history":
+        click.echo("The store does not answer: only what the model was trained on counts.")
     if popular:
         click.echo(f"Nothing is known of user {user}, so these are the most popular items.")
     if found.note is not None:
@@ -112,54 +113,32 @@ def _print_recommendation(
 
 
 def _suggestions(heading: str, suggestions: Sequence[Suggestion]) -> Table:
-    table = _table(heading)
+    table = new_table(heading)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("item", no_wrap=True)
     table.add_column("title")
     table.add_column("score", justify="right", no_wrap=True)
+    explained = any(one.because is not None for one in suggestions)
+    if explained:
+        table.add_column("because of")
     for one in suggestions:
-        table.add_row(str(one.rank), _plain(one.item), _plain(one.title), f"{one.score:.4g}")
+        cells = [str(one.rank), plain(one.item), plain(one.title), f"{one.score:.4g}"]
+        if explained:
+            cells.append("\n".join(plain(each.title) for each in one.because or ()))
+        table.add_row(*cells)
     return table
 
 
 def _history(heading: str, history: Sequence[HistoryItem], most: int) -> Table:
     from recsys.interactions.times import to_iso
 
-    table = _table(heading)
+    table = new_table(heading)
     table.add_column("last", no_wrap=True)
     table.add_column("title")
     table.add_column("times", justify="right", no_wrap=True)
     for one in history[:most]:
         last = "" if one.last is None else to_iso(one.last)[:10]
-        table.add_row(last, _plain(one.title), str(one.times))
+        table.add_row(last, plain(one.title), str(one.times))
     if len(history) > most:
         table.add_row("", f"… and {len(history) - most} more", "")
     return table
-
-
-def _table(heading: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    return Table(title=_plain(heading), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-
-
-def _plain(text: str) -> str:
-    """Return outside text so that it is shown as it is: not as markup, nor as terminal commands."""
-    from rich.markup import escape
-
-    return escape(
-        "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
-    )
-
-
-def _print(table: Table) -> None:
-    import sys
-
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
-
-
-def _print_json(answer: dict[str, Any]) -> None:
-    click.echo(json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False))

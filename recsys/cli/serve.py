@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import click
 
+from recsys.cli.model_options import store_options
+
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -20,17 +22,14 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     show_default=True,
     help="Port to listen on; 0 takes a free one.",
 )
-@click.option(
-    "--models",
-    type=click.Path(path_type=Path),
-    default=Path("models"),
-    show_default=True,
-    help="Folder of published models.",
-)
+@store_options
+@click.option("--read-keys", is_flag=True, help="Ask for an API key from those who read, too.")
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Processes that answer; default: one a core."
 )
-def serve(host: str, port: int, models: Path, workers: int | None) -> None:
+def serve(
+    *, host: str, port: int, models: Path, url: str | None, read_keys: bool, workers: int | None
+) -> None:
     """Serve the API and the page."""
     for name in _ONE_THREAD:  # before numpy is loaded: the workers share the cores among them
         os.environ.setdefault(name, "1")
@@ -42,11 +41,12 @@ def serve(host: str, port: int, models: Path, workers: int | None) -> None:
     user, item = quote(artifact.users[0], safe=""), quote(artifact.items[0], safe="")
     listener = listen(host, port)
     host, port = listener.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def greet() -> None:
-        click.echo(f"Serving {artifact.manifest.model} on {url}/ (Ctrl-C stops). Try:")
-        click.echo(f"  curl '{url}/recommend?user={user}&k=10'")
-        click.echo(f"  curl '{url}/similar?item={item}'")
+        click.echo(f"Serving {artifact.manifest.model} on {address}/ (Ctrl-C stops). Try:")
+        click.echo(f"  curl '{address}/recommend?user={user}&k=10'")
+        click.echo(f"  curl '{address}/similar?item={item}'")
 
-    Server(Config(models), listener, workers=workers, when_ready=greet).run()
+    config = Config(models, url, read_keys)
+    Server(config, listener, workers=workers, when_ready=greet).run()

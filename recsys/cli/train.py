@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from recsys.cli.data_options import data_options, dataset_from_flags
+from recsys.cli.data_options import data_options, dataset_from_flags, spec_of_data
 from recsys.cli.model_options import settings_option
 
 if TYPE_CHECKING:
     from recsys.evaluation.entries import Entry
-    from recsys.evaluation.fitting import Fit
+    from recsys.evaluation.protocols import Kind
+    from recsys.evaluation.publishing import Recipe
     from recsys.interactions.dataset import Dataset
     from recsys.models.base import Model
 
@@ -50,7 +50,13 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     show_default=True,
     help="Folder to publish in.",
 )
-@click.option("--seed", default=98765, show_default=True, help="Seeds all that is random.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=98765,
+    show_default=True,
+    help="Seeds all that is random.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--checkpoints", type=_FOLDER, help="Folder for checkpoints of a long training.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in there.")
@@ -75,12 +81,15 @@ def train(
     of the users, or with --protocol temporal without the last 90 days, chooses on those, and is
     then trained on everything. Without --settings a model has its defaults, and `auto` the
     settings with which it won.
+
+    Started by torchrun, networks are trained by all its processes together, each on a share of the
+    users.
     """
-    from recsys.artifacts import prepare, publish
+    from recsys.artifacts import prepare
     from recsys.errors import UsageError
-    from recsys.evaluation.fitting import fit_with_curves
-    from recsys.evaluation.protocols import Protocol
+    from recsys.evaluation.publishing import train_and_publish, trained
     from recsys.models.base import RunOptions
+    from recsys.training.distributed import joined
 
     if resume and checkpoints is None:
         raise UsageError("--resume needs --checkpoints: the folder to go on from")
@@ -88,24 +97,41 @@ def train(
     dataset = dataset_from_flags(data_flags)
     label, known = _model(name, dataset, protocol, settings)
     entry = _entry(label, dataset, known, overrides)
-    if not as_json:
-        click.echo(_data_line(dataset))
-        click.echo(f"training  {entry.name}  {_settings_line(entry.described())}")
-    started = time.perf_counter()
+    recipe = _recipe(data_flags, dataset, entry, protocol, seed)
     options = RunOptions(seed, device, checkpoints, resume)
-    training = Protocol(protocol).training(dataset, seed)
-    fit = fit_with_curves(entry.name, entry.settings, entry.weighting, training, options)
-    seconds = time.perf_counter() - started
-    metrics = _metrics(fit)
-    version = publish(out, fit.model, dataset, weighting=entry.weighting, metrics=metrics)
+    with joined(device) as world:
+        if world.rank > 0:  # the first process publishes what all have trained
+            trained(dataset, recipe, options)
+            return
+        if not as_json:
+            click.echo(_data_line(dataset))
+            click.echo(f"training  {entry.name}  {_settings_line(entry.described())}")
+        done = train_and_publish(out, dataset, recipe, options)
+    folder = out / done.version
     if as_json:
-        click.echo(json.dumps(_as_json(out / version, seconds), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_as_json(folder, done.seconds), indent=2, ensure_ascii=False))
         return
-    chosen = _settings_line(_changed(entry.described(), fit.model))
-    click.echo(f"trained   in {seconds:.1f} s" + (f"; chosen: {chosen}" if chosen else ""))
-    for metric, value in metrics.items():
+    chosen = _settings_line(_changed(entry.described(), done.fit.model))
+    click.echo(f"trained   in {done.seconds:.1f} s" + (f"; chosen: {chosen}" if chosen else ""))
+    for metric, value in done.metrics.items():
         click.echo(f"{'':<9} {metric} {value:.4f}")
-    click.echo(f"published {out / version}, now current")
+    click.echo(f"published {folder}, now current")
+
+
+def _recipe(
+    flags: Mapping[str, Any], dataset: Dataset, entry: Entry, protocol: Kind, seed: int
+) -> Recipe:
+    """Return how to train it again, from whatever folder."""
+    from recsys.evaluation.publishing import Recipe
+    from recsys.interactions.spec import is_url
+
+    spec, source = spec_of_data(flags), dataset.source
+    if not is_url(source):
+        return Recipe(str(Path(source).resolve()), spec, entry, protocol, seed)
+    from recsys.store.training import names_store
+
+    whole_store = names_store(flags["data"], spec)
+    return Recipe(None if whole_store else source, spec, entry, protocol, seed)
 
 
 def _model(
@@ -134,12 +160,6 @@ def _entry(
     model = label.partition(":")[0]
     changes = [text if text.startswith(f"{model}.") else f"{model}.{text}" for text in overrides]
     return entries([label], dataset, settings=known, overrides=changes)[0]
-
-
-def _metrics(fit: Fit) -> dict[str, float]:
-    """Return the best metric on the users on whom was chosen, where something was."""
-    points = [point for point in fit.curves.get("choosing", []) if "ndcg@100" in point]
-    return {"validation ndcg@100": max(point["ndcg@100"] for point in points)} if points else {}
 
 
 def _data_line(dataset: Dataset) -> str:

@@ -69,6 +69,7 @@ class Model(ABC, Generic[ConfigT]):
     name: ClassVar[str]
     config_type: ClassVar[type[Any]] = NoSettings
     needs_times: ClassVar[bool] = False
+    ignores_itself: ClassVar[bool] = False  # an entry adds nothing to its own item's score
 
     def __init__(self, config: ConfigT | None = None) -> None:
         self.config: ConfigT = self.config_type() if config is None else config

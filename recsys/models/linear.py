@@ -115,6 +115,8 @@ ConfigT = TypeVar("ConfigT", bound=ItemItemConfig)
 class _ItemItem(Model[ConfigT]):
     """Scores = x B, with B dense and its diagonal 0."""
 
+    ignores_itself = True
+
     _weights: FloatArray  # B, (n_items, n_items)
 
     def _recent(self, train: Histories, matrix: Matrix) -> Matrix | None:

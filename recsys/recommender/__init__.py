@@ -5,19 +5,24 @@ The API, the command line and the batch job all ask a `Recommender`, so they can
 
 from recsys.recommender.answers import (
     Basis,
+    Contribution,
+    Explanation,
     Fallback,
     HistoryEntry,
     HistoryItem,
     ItemInfo,
     Recommendation,
-    Rules,
     Suggestion,
 )
 from recsys.recommender.recommender import MOST, Recommender
+from recsys.recommender.rules import AttributeRule, Rules
 
 __all__ = [
     "MOST",
+    "AttributeRule",
     "Basis",
+    "Contribution",
+    "Explanation",
     "Fallback",
     "HistoryEntry",
     "HistoryItem",

@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 Fallback = Literal["popular", "none"]
-Basis = Literal["history", "popular"]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What may stand in a list.
-
-    Attributes
-    ----------
-    category
-        Only items of this category, compared exactly with each of an item's categories.
-    exclude
-        Items to leave out; ids that are no item change nothing.
-    include_seen
-        Whether items of the history may come back.
-    """
-
-    category: str | None = None
-    exclude: frozenset[str] = frozenset()
-    include_seen: bool = False
+Basis = Literal["history", "trained-history", "popular"]
 
 
 @dataclass(frozen=True)
@@ -48,13 +29,45 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Contribution:
+    """What an item of the history adds to a score: the score less what it were without the item."""
+
+    item: str
+    title: str
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
 class Suggestion:
-    """One line of a list; `rank` counts from 1, `score` is finite."""
+    """One line of a list.
+
+    Attributes
+    ----------
+    rank
+        Counts from 1.
+    score
+        Finite.
+    because
+        What of the history adds most to the score, at most three; None where nobody asked.
+    """
 
     rank: int
     item: str
     title: str
     score: float
+    because: tuple[Contribution, ...] | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as the API and `--json` show it."""
+        shown = {
+            "rank": self.rank,
+            "item": self.item,
+            "title": self.title,
+            "score": self.score,
+        }
+        if self.because is None:
+            return shown
+        return {**shown, "because": [asdict(each) for each in self.because]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +77,8 @@ class Recommendation:
     Attributes
     ----------
     basis
-        `history`: the model scored what the user took; `popular`: nothing is known of the user.
+        `history`: the model scored what the user took; `trained-history`: only of what it was
+        trained on, since what came later cannot be read; `popular`: nothing is known of the user.
     items
         Best first.
     note
@@ -75,6 +89,40 @@ class Recommendation:
     basis: Basis
     items: tuple[Suggestion, ...]
     note: str | None = None
+
+    def shown(self, model: str, version: str) -> dict[str, Any]:
+        """Return it as the API and `--json` show it, with the name and version of the model."""
+        shown = {
+            "user": self.user,
+            "model": model,
+            "version": version,
+            "basis": self.basis,
+            "items": [suggestion.shown() for suggestion in self.items],
+        }
+        return shown if self.note is None else {**shown, "note": self.note}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why an item has its score for a user.
+
+    Attributes
+    ----------
+    score
+        What the user's list gives the item; its popularity for a user without history.
+    because
+        What each item of the history adds to it, the most first.
+    """
+
+    user: str
+    item: str
+    score: float
+    because: tuple[Contribution, ...]
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as the API and `--json` show it."""
+        because = [asdict(each) for each in self.because]
+        return {"user": self.user, "item": self.item, "score": self.score, "because": because}
 
 
 @dataclass(frozen=True)

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
-import scipy.sparse as sp
 
 from recsys.artifacts import Artifact, load_current
 from recsys.errors import NotFoundError, UsageError
 from recsys.ids import IdMap
 from recsys.interactions.catalogue import Catalogue
-from recsys.interactions.tables import BoolArray, FloatArray, Interactions
+from recsys.interactions.tables import BoolArray, Interactions
 from recsys.recommender.answers import (
+    Basis,
+    Explanation,
     Fallback,
     HistoryEntry,
     HistoryItem,
     ItemInfo,
     Recommendation,
-    Rules,
     Suggestion,
 )
 from recsys.recommender.baskets import events_of
-from recsys.recommender.search import TitleIndex, find_ids
-from recsys.topk import top_k
+from recsys.recommender.ranking import Ranker
+from recsys.recommender.rules import Rules
+from recsys.recommender.search import find_ids
+from recsys.recommender.shelf import Shelf, Taken
 
 MOST = 1000
 """The longest list that anyone may ask for."""
 
-_BATCH = 256  # users scored together: the processor is busy, and their scores fit in memory
 _NO_RULES = Rules()
 
 
@@ -44,15 +42,17 @@ class Recommender:
     Nothing changes once it is open, so threads may share it.
     """
 
-    def __init__(self, artifact: Artifact) -> None:
-        self._artifact = artifact
+    def __init__(self, artifact: Artifact, shelf: Shelf | None = None) -> None:
+        self.artifact = artifact
         self.model: str = artifact.manifest.model
         self.version: str = artifact.manifest.version
         self.users: IdMap = artifact.users
         self.items: IdMap = artifact.items
-        self.catalogue: Catalogue = artifact.catalogue
         self.interactions: Interactions = artifact.interactions
-        self.reference_time: int | None = artifact.reference_time
+        self._shelf = shelf or Shelf(
+            artifact.items, artifact.catalogue, Taken(artifact.interactions)
+        )
+        self._ranker = Ranker(artifact, self._shelf)
 
     @classmethod
     def open(cls, models: Path) -> Self:
@@ -65,6 +65,48 @@ class Recommender:
         """
         return cls(load_current(models))
 
+    @property
+    def reference_time(self) -> int | None:
+        """What ages count from, microseconds since 1970 UTC: the newest event; None without."""
+        return self.artifact.reference_time
+
+    @property
+    def least_value(self) -> float | None:
+        """Value below which an event was left out of training; None where all were taken."""
+        spec: Mapping[str, Any] = self.artifact.manifest.training.get("dataset", {})
+        least: float | None = spec.get("clean", {}).get("min_value")
+        return least
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is known of the items, in the order of `items`."""
+        return self._shelf.catalogue
+
+    def restocked(self, catalogue: Catalogue, withheld: BoolArray) -> Recommender:
+        """Return the same model with another catalogue, without the `withheld` items in any list.
+
+        Parameters
+        ----------
+        catalogue
+            What is known of the items, in their order.
+        withheld
+            bool (n_items,).
+        """
+        return Recommender(self.artifact, self._shelf.restocked(catalogue, withheld))
+
+    def known(self, users: Sequence[str]) -> list[bool]:
+        """Return of each id whether it is a user's."""
+        return [user in self.users for user in users]
+
+    def events_of(self, users: Sequence[str]) -> Interactions:
+        """Return the events that the model was trained on, a row a user; unknown ones have none."""
+        codes = [self.users.code(user) for user in users]
+        found = np.array([code for code in codes if code is not None], np.int64)
+        rows = self.interactions.rows(found)
+        lengths = np.zeros(len(codes), np.int64)
+        lengths[[code is not None for code in codes]] = np.diff(rows.indptr)
+        return replace(rows, indptr=np.concatenate([[0], np.cumsum(lengths)]))
+
     def recommend(
         self,
         user: str,
@@ -73,9 +115,11 @@ class Recommender:
         rules: Rules = _NO_RULES,
         fallback: Fallback = "popular",
         at: int | None = None,
+        why: bool = False,
     ) -> Recommendation:
         """Return one user's list: `recommend_many` of one."""
-        return self.recommend_many([user], k=k, rules=rules, fallback=fallback, at=at)[0]
+        many = self.recommend_many([user], k=k, rules=rules, fallback=fallback, at=at, why=why)
+        return many[0]
 
     def recommend_many(
         self,
@@ -85,6 +129,7 @@ class Recommender:
         rules: Rules = _NO_RULES,
         fallback: Fallback = "popular",
         at: int | None = None,
+        why: bool = False,
     ) -> list[Recommendation]:
         """Return each user's list, in the order asked.
 
@@ -100,6 +145,8 @@ class Recommender:
             `none` refuses an unknown user, and gives an empty list to one without history.
         at
             Reference time for ages, microseconds since 1970 UTC; `reference_time` where None.
+        why
+            Whether each suggestion says what of the history adds most to its score.
 
         Raises
         ------
@@ -108,20 +155,56 @@ class Recommender:
         UsageError
             k is out of range.
         """
+        return self.recommend_events(
+            users,
+            self.events_of(users),
+            self.known(users),
+            k=k,
+            rules=rules,
+            fallback=fallback,
+            at=at,
+            why=why,
+        )
+
+    def recommend_events(
+        self,
+        users: Sequence[str],
+        events: Interactions,
+        known: Sequence[bool],
+        *,
+        k: int = 10,
+        rules: Rules = _NO_RULES,
+        fallback: Fallback = "popular",
+        at: int | None = None,
+        why: bool = False,
+        basis: Basis = "history",
+    ) -> list[Recommendation]:
+        """Return each user's list for a history given as events.
+
+        Parameters
+        ----------
+        users, events
+            Ids, and row for row what they took.
+        known
+            Whether each is a user at all.
+        k, rules, fallback, at, why
+            As `recommend_many` takes them; so is what it raises.
+        basis
+            What to call such a history.
+        """
         _check(k)
-        codes = [self.users.code(user) for user in users]
-        if fallback == "none" and None in codes:
-            raise NotFoundError("user", users[codes.index(None)])
-        indptr = self.interactions.indptr
-        scored = [c if c is not None and indptr[c] < indptr[c + 1] else None for c in codes]
-        rows = np.array([code for code in scored if code is not None], np.int64)
-        lists = self._rank(self.interactions, rows, k, rules, at)
-        instead = self._without_history(k, rules, fallback) if None in scored else None
+        if fallback == "none" and not all(known):
+            raise NotFoundError("user", users[known.index(False)])
+        scored = np.diff(events.indptr) > 0
+        at = self.reference_time if at is None else at
+        rows = np.flatnonzero(scored)
+        lists = self._ranker.lists(events, rows, k=k, rules=rules, at=at, why=why)
+        instead = None if scored.all() else self._without_history(k, rules, fallback, why)
         return [
-            Recommendation(user, instead.basis, instead.items, instead.note)
-            if code is None and instead is not None
-            else self._listed(user, next(lists), k, rules)
-            for user, code in zip(users, scored, strict=True)
+            replace(instead, user=user)
+            if instead is not None and not has_history
+            else self._listed(user, next(lists), k, rules, basis)
+            for user, has_history in zip(users, scored, strict=True)
         ]
 
     def recommend_basket(
@@ -132,6 +215,7 @@ class Recommender:
         rules: Rules = _NO_RULES,
         fallback: Fallback = "popular",
         at: int | None = None,
+        why: bool = False,
     ) -> Recommendation:
         """Return the list for a history given outright, oldest entry first.
 
@@ -147,10 +231,36 @@ class Recommender:
         """
         _check(k)
         if not entries:
-            return self._without_history(k, rules, fallback)
+            return self._without_history(k, rules, fallback, why)
         now = self.reference_time if at is None else at
         events = events_of(entries, self.items, self.interactions, now)
-        return self._listed(None, next(self._rank(events, np.arange(1), k, rules, at)), k, rules)
+        lists = self._ranker.lists(events, np.arange(1), k=k, rules=rules, at=now, why=why)
+        return self._listed(None, next(lists), k, rules, "history")
+
+    def explain(self, user: str, item: str, *, at: int | None = None) -> Explanation:
+        """Return how much each item of a user's history adds to an item's score, left out in turn.
+
+        The others keep their weights: see `explaining.contributions`. `at` is as for a list.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such user, or no such item.
+        """
+        return self.explain_events(user, item, self.events_of([user]), self.known([user])[0], at=at)
+
+    def explain_events(
+        self, user: str, item: str, events: Interactions, known: bool, *, at: int | None = None
+    ) -> Explanation:
+        """Return what `explain` does for a history given as events, of one row."""
+        if not known:
+            raise NotFoundError("user", user)
+        code = self.items.code(item)
+        if code is None:
+            raise NotFoundError("item", item)
+        at = self.reference_time if at is None else at
+        score, because = self._ranker.explain(code, events, at)
+        return Explanation(user, item, score, because)
 
     def similar(self, item: str, *, k: int = 10) -> tuple[Suggestion, ...]:
         """Return what suits someone of whom only this item is known, the item itself left out.
@@ -172,19 +282,26 @@ class Recommender:
         NotFoundError
             There is no such user.
         """
-        code = self.users.code(user)
-        if code is None:
+        if user not in self.users:
             raise NotFoundError("user", user)
-        own = self.interactions.rows(np.array([code]))
-        items = own.items.tolist()
-        times = [None] * len(items) if own.times is None else own.times.tolist()
+        own = self.events_of([user])
+        times = [None] * own.n_events if own.times is None else own.times.tolist()
+        items = [self.items[item] for item in own.items]
+        return self.taken_items(zip(items, times, strict=True))
+
+    def taken_items(self, events: Iterable[tuple[str, int | None]]) -> tuple[HistoryItem, ...]:
+        """Return the distinct items of events (id and time, oldest first), the latest first.
+
+        An item that is not in the catalogue has its id for a title.
+        """
         # in the order of latest events: counting again moves to the end
-        counts: dict[int, int] = {}
-        for item in items:
+        counts: dict[str, int] = {}
+        last: dict[str, int | None] = {}
+        for item, time in events:
             counts[item] = counts.pop(item, 0) + 1
-        last = dict(zip(items, times, strict=True))
+            last[item] = time
         return tuple(
-            HistoryItem(self.items[item], self.catalogue.titles[item], count, last[item])
+            HistoryItem(item, self._shelf.title(item), count, last[item])
             for item, count in reversed(counts.items())
         )
 
@@ -194,7 +311,7 @@ class Recommender:
         Titles that start with the query come first, then the most popular. A query without a word
         finds everything.
         """
-        return tuple(self._info(item) for item in self._titles.find(query, limit))
+        return self._shelf.find(query, limit)
 
     def find_users(self, query: str, limit: int = 20) -> tuple[str, ...]:
         """Return user ids that contain the query, whatever the case.
@@ -205,114 +322,25 @@ class Recommender:
 
     def answer(self, recommendation: Recommendation) -> dict[str, Any]:
         """Return a list as the API and `--json` show it."""
-        shown: dict[str, Any] = {
-            "user": recommendation.user,
-            "model": self.model,
-            "version": self.version,
-            "basis": recommendation.basis,
-            "items": [asdict(suggestion) for suggestion in recommendation.items],
-        }
-        return shown if recommendation.note is None else {**shown, "note": recommendation.note}
+        return recommendation.shown(self.model, self.version)
 
     def similar_answer(self, item: str, suggestions: Sequence[Suggestion]) -> dict[str, Any]:
         """Return what `similar` found as the API and `--json` show it."""
-        return {"item": item, "items": [asdict(suggestion) for suggestion in suggestions]}
+        return {"item": item, "items": [suggestion.shown() for suggestion in suggestions]}
 
-    def _rank(
-        self,
-        events: Interactions,
-        rows: npt.NDArray[np.int64],
-        k: int,
-        rules: Rules,
-        at: int | None,
-    ) -> Iterator[tuple[Suggestion, ...]]:
-        """Score the users at `rows` of `events` in batches and yield each one's list."""
-        allowed = self._allowed(rules)
-        at = self.reference_time if at is None else at
-        for start in range(0, len(rows), _BATCH):
-            batch = events.rows(rows[start : start + _BATCH])
-            histories = self._artifact.weighting.histories(batch, at)
-            scores = _own(self._artifact.model.score(histories))  # (b, n_items)
-            if not rules.include_seen:
-                histories.mask(scores)
-            yield from self._best(scores, allowed, k)
-
-    def _best(
-        self, scores: FloatArray, allowed: BoolArray, k: int
-    ) -> Iterator[tuple[Suggestion, ...]]:
-        """Yield the k best allowed items of each row of scores, (b, n_items), changed in place."""
-        if not allowed.all():
-            scores[:, ~allowed] = -np.inf
-        best, ids, titles = top_k(scores, k), self.items.ids, self.catalogue.titles
-        for row in range(len(scores)):
-            items, values = best.row(row)
-            ranked = enumerate(zip(items.tolist(), values.tolist(), strict=True), 1)
-            yield tuple(Suggestion(rank, ids[i], titles[i], score) for rank, (i, score) in ranked)
-
-    def _without_history(self, k: int, rules: Rules, fallback: Fallback) -> Recommendation:
+    def _without_history(
+        self, k: int, rules: Rules, fallback: Fallback, why: bool
+    ) -> Recommendation:
         if fallback == "none":
             return Recommendation(None, "history", (), "no history to recommend from")
-        popular = next(self._best(self._popularity[np.newaxis].copy(), self._allowed(rules), k))
-        return Recommendation(None, "popular", popular, self._note(len(popular), k, rules))
+        return self._listed(None, self._ranker.popular(k, rules, why=why), k, rules, "popular")
 
     def _listed(
-        self, user: str | None, items: tuple[Suggestion, ...], k: int, rules: Rules
+        self, user: str | None, items: tuple[Suggestion, ...], k: int, rules: Rules, basis: Basis
     ) -> Recommendation:
-        return Recommendation(user, "history", items, self._note(len(items), k, rules))
-
-    def _note(self, found: int, k: int, rules: Rules) -> str | None:
-        if found == k:
-            return None
-        if rules.category is not None and rules.category not in self._categories:
-            return f"no item is in category {rules.category!r}"
-        return f"only {found} of {k}: no other item may stand in this list"
-
-    def _allowed(self, rules: Rules) -> BoolArray:
-        """Return bool (n_items,): where the rules on items hold, whoever the user is."""
-        if rules.category is None:
-            allowed = np.ones(len(self.items), np.bool_)
-        else:
-            allowed = np.zeros(len(self.items), np.bool_)
-            allowed[self._categories.get(rules.category, [])] = True
-        excluded = (self.items.code(item) for item in rules.exclude)
-        allowed[[code for code in excluded if code is not None]] = False
-        return allowed
-
-    def _info(self, item: int) -> ItemInfo:
-        price = float(self.catalogue.prices[item])
-        title, category = self.catalogue.titles[item], self.catalogue.categories[item]
-        return ItemInfo(self.items[item], title, category, None if math.isnan(price) else price)
-
-    @cached_property
-    def _popularity(self) -> FloatArray:
-        """float32 (n_items,): how many users took each item."""
-        events = self.interactions
-        pairs = sp.csr_array(
-            (np.ones(events.n_events, np.bool_), events.items.copy(), events.indptr.copy()),
-            shape=(events.n_users, events.n_items),
-        )
-        pairs.sum_duplicates()
-        return np.bincount(pairs.indices, minlength=events.n_items).astype(np.float32)
-
-    @cached_property
-    def _categories(self) -> dict[str, list[int]]:
-        """The items of each category."""
-        items: dict[str, list[int]] = {}
-        for item, categories in enumerate(self.catalogue.categories):
-            for category in categories:
-                items.setdefault(category, []).append(item)
-        return items
-
-    @cached_property
-    def _titles(self) -> TitleIndex:
-        return TitleIndex(self.catalogue.titles, self.items.ids, self._popularity)
+        return Recommendation(user, basis, items, self._shelf.note(len(items), k, rules))
 
 
 def _check(k: int) -> None:
     if not 1 <= k <= MOST:
         raise UsageError(f"k is {k}: it must be from 1 to {MOST}")
-
-
-def _own(scores: FloatArray) -> FloatArray:
-    """Return scores that may be written to: a model may answer with a view of what it learnt."""
-    return scores if scores.flags.owndata and scores.flags.writeable else scores.copy()

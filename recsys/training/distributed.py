@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, distributed
+if TYPE_CHECKING:  # who trains alone may train what needs no torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class World:
         """Put the sum over all processes in place of each tensor, dense or sparse."""
         if self.size == 1:
             return
+        from torch import distributed
+
         for tensor in tensors:
             distributed.all_reduce(tensor)
 
@@ -41,6 +44,9 @@ class World:
         """Return every process's tensor, all of one shape, in the order of their ranks."""
         if self.size == 1:
             return [tensor]
+        import torch
+        from torch import distributed
+
         parts = [torch.empty_like(tensor) for _ in range(self.size)]
         distributed.all_gather(parts, tensor)
         return parts
@@ -48,6 +54,8 @@ class World:
 
 def world() -> World:
     """Return the processes that have joined; only this one outside of `joined`."""
+    from torch import distributed
+
     if distributed.is_available() and distributed.is_initialized():
         return World(distributed.get_rank(), distributed.get_world_size())
     return World()
@@ -67,6 +75,9 @@ def joined(device: str) -> Iterator[World]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield World()
         return
+    import torch
+    from torch import distributed
+
     on_cuda = device != "cpu" and torch.cuda.is_available()
     if on_cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

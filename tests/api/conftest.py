@@ -56,6 +56,10 @@ def shop(seed: int) -> Dataset:
     titles[0], titles[3] = HOSTILE, "Café crème jug"
     prices = np.round(rng.uniform(1, 9, N_ITEMS), 2)
     prices[3] = np.nan
+    attributes = {
+        "colour": [("dark, red", "dark, red", None)[item % 3] for item in range(N_ITEMS)],
+        "size": [str(item % 5) for item in range(N_ITEMS)],
+    }
     return Dataset(
         name="shop",
         source="generated",
@@ -63,7 +67,9 @@ def shop(seed: int) -> Dataset:
         interactions=interactions,
         users=IdMap(f"u{user:03}" for user in range(N_USERS)),
         items=IdMap(["0042", *(f"i{item}" for item in range(1, N_ITEMS))]),
-        catalogue=Catalogue(titles, [(rooms[item % 3],) for item in range(N_ITEMS)], prices),
+        catalogue=Catalogue(
+            titles, [(rooms[item % 3],) for item in range(N_ITEMS)], prices, attributes
+        ),
         weighting=Weighting(half_life_days=60),
     )
 

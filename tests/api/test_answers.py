@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from recsys.recommender import HistoryEntry, Recommender, Rules
+from recsys.recommender import AttributeRule, HistoryEntry, Recommender, Rules
 
 US = 1_000_000
 
@@ -58,6 +58,63 @@ def test_every_option_reaches_the_recommender(
     assert post(ask, user="u004", **options) == recommender.answer(expected)
     options["exclude"] = f"{best[0]},{best[2]}"
     assert post(ask, user="u004", **options) == recommender.answer(expected)
+
+
+def test_every_rule_reaches_the_recommender(
+    ask: Callable[..., Any], recommender: Recommender
+) -> None:
+    only = [f"i{item}" for item in range(5, 50)]
+    rules = Rules(
+        exclude=frozenset(["i6", "i7"]),
+        min_price=2.5,
+        max_price=8.0,
+        attributes=(AttributeRule.parse("colour:dark, red"), AttributeRule.parse("size:2..4")),
+        only=frozenset(only),
+        per_category=3,
+        diversity=0.4,
+    )
+    expected = recommender.recommend("u004", k=5, rules=rules)
+    assert len(expected.items) == 5
+    assert expected.items != recommender.recommend("u004", k=5).items
+    query = (
+        "user=u004&k=5&exclude=i6&exclude=i7&min_price=2.5&max_price=8&attribute=colour:dark,%20red"
+        f"&attribute=size:2..4&only={','.join(only)}&per_category=3&diversity=0.4"
+    )
+    assert ask(f"/recommend?{query}").json == recommender.answer(expected)
+    options = {
+        "k": 5,
+        "exclude": ["i6", "i7"],
+        "min_price": 2.5,
+        "max_price": 8,
+        "attribute": ["colour:dark, red", "size:2..4"],
+        "only": only,
+        "per_category": 3,
+        "diversity": 0.4,
+    }
+    assert post(ask, user="u004", **options) == recommender.answer(expected)
+    options |= {"only": ",".join(only), "exclude": "i6,i7"}
+    assert post(ask, user="u004", **options) == recommender.answer(expected)
+    attribute = options.pop("attribute")[1]
+    both = "/recommend?attribute=colour:dark,%20red&attribute=size:2..4"
+    assert post(ask, both, user="u004", **options) == recommender.answer(expected)
+    rules = Rules(attributes=(AttributeRule.parse(attribute),))
+    assert post(ask, user="u004", attribute=attribute) == recommender.answer(
+        recommender.recommend("u004", rules=rules)
+    )
+
+
+def test_blank_and_empty_allow_lists_differ(ask: Callable[..., Any]) -> None:
+    assert len(ask("/recommend?user=u001&only=&attribute=&exclude=").json["items"]) == 10
+    assert len(post(ask, user="u001", only=None, min_price=None)["items"]) == 10
+    none = post(ask, user="u001", only=[])
+    assert none["items"] == []
+    assert "note" in none
+
+
+def test_an_unknown_attribute_is_an_empty_list_with_a_note(ask: Callable[..., Any]) -> None:
+    for user in ("u001", "nobody"):
+        answer = ask(f"/recommend?user={user}&attribute=shape:round").json
+        assert (answer["items"], answer["note"]) == ([], "no item has an attribute 'shape'")
 
 
 def test_unknown_user_gets_popular_items_or_a_404(ask: Callable[..., Any]) -> None:
@@ -120,6 +177,32 @@ def test_similar(ask: Callable[..., Any], recommender: Recommender) -> None:
     answer = ask("/similar?item=0042&k=3").json
     assert answer == recommender.similar_answer("0042", recommender.similar("0042", k=3))
     assert "0042" not in [item["item"] for item in answer["items"]]
+
+
+def test_explain(ask: Callable[..., Any], recommender: Recommender) -> None:
+    answer = ask("/explain?user=u001&item=i5&at=2011-06-01").json
+    assert answer == recommender.explain("u001", "i5", at=1_306_886_400 * US).shown()
+    assert list(answer) == ["user", "item", "score", "because"]
+    assert {one["item"] for one in answer["because"]} == {
+        one.item for one in recommender.history("u001")
+    }
+    for path, kind in (("user=nobody&item=i5", "user"), ("user=u001&item=none", "item")):
+        refused = ask(f"/explain?{path}")
+        assert (refused.status, refused.json["type"]) == (404, f"urn:recsys:problem:unknown-{kind}")
+
+
+def test_why(ask: Callable[..., Any], recommender: Recommender) -> None:
+    answer = ask("/recommend?user=u001&k=4&why=true").json
+    assert answer == recommender.answer(recommender.recommend("u001", k=4, why=True))
+    for one in answer["items"]:
+        explained = ask(f"/explain?user=u001&item={one['item']}").json
+        assert one["score"] == pytest.approx(explained["score"], rel=1e-5)
+        assert [each["item"] for each in one["because"]] == [
+            each["item"] for each in explained["because"][:3]
+        ]
+    basket = post(ask, history=["i4", "i7"], k=2, why=True)
+    assert all({each["item"] for each in one["because"]} == {"i4", "i7"} for one in basket["items"])
+    assert ask("/recommend?user=nobody&k=1&why=true").json["items"][0]["because"] == []
 
 
 def test_items_are_found_whatever_the_accents(ask: Callable[..., Any]) -> None:

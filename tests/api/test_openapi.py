@@ -15,7 +15,11 @@ OPERATIONS = {
     ("/recommend", "get"),
     ("/recommend", "post"),
     ("/similar", "get"),
+    ("/explain", "get"),
     ("/items", "get"),
+    ("/items/{item}", "put"),
+    ("/users/{user}", "delete"),
+    ("/events", "post"),
     ("/users", "get"),
     ("/history", "get"),
     ("/healthz", "get"),
@@ -43,7 +47,8 @@ def test_it_names_every_route(description: Any, app: Flask) -> None:
     found = {(path, method) for path, item in description["paths"].items() for method in item}
     assert found == OPERATIONS
     routes = {rule.rule for rule in app.url_map.iter_rules()}
-    assert routes - {path for path, _ in found} == {"/", "/openapi.json", "/static/<path:filename>"}
+    described = {path.replace("{", "<path:").replace("}", ">") for path, _ in found}
+    assert routes - described == {"/", "/openapi.json", "/static/<path:filename>"}
 
 
 def test_every_operation_says_what_it_is_for(description: Any) -> None:
@@ -75,6 +80,10 @@ def test_the_bounds_of_k_are_described(description: Any) -> None:
     [
         ("/recommend?user=u001&k=3", "get", None),
         ("/recommend?user=u001&category=attic", "get", None),
+        ("/recommend?user=u001&why=true", "get", None),
+        ("/recommend?user=u001&attribute=shape:round&per_category=1", "get", None),
+        ("/explain?user=u001&item=i1", "get", None),
+        ("/explain?user=u001&item=none", "get", None),
         ("/recommend", "post", {"history": ["i1", {"item": "i2", "time": 5, "value": 1.5}]}),
         ("/similar?item=i1", "get", None),
         ("/items?q=cafe", "get", None),
@@ -106,6 +115,17 @@ def test_answers_conform(
         ({"history": ["i1"], "k": 1001}, False),
         ({"history": ["i1"], "k": "5"}, False),
         ({"history": ["i1"], "include_seen": 1}, False),
+        ({"history": ["i1"], "why": True}, True),
+        ({"history": ["i1"], "why": "yes"}, False),
+        ({"history": ["i1"], "only": ["i2"], "attribute": "size:1", "diversity": 1}, True),
+        ({"history": ["i1"], "only": "i2", "attribute": ["size:1", "size:..3"]}, True),
+        ({"history": ["i1"], "min_price": 1, "max_price": None, "per_category": None}, True),
+        ({"history": ["i1"], "only": [2]}, False),
+        ({"history": ["i1"], "attribute": {"size": "1"}}, False),
+        ({"history": ["i1"], "attribute": ["size"]}, False),
+        ({"history": ["i1"], "min_price": "1"}, False),
+        ({"history": ["i1"], "per_category": 0}, False),
+        ({"history": ["i1"], "diversity": 1.1}, False),
         ({"history": [{"item": "i1", "value": "2"}]}, False),
         ({"history": ["i1"], "more": 1}, False),
     ],

@@ -48,6 +48,21 @@ BAD_GETS = [
     ("/similar?item=%00", 404, "unknown item"),
     ("/similar?item=0042&k=1001", 400, "k:"),
     ("/similar?item=0042&user=u001", 400, "user: is unknown"),
+    ("/explain?user=u001", 400, "item: is missing"),
+    ("/explain?item=i1", 400, "user: is missing"),
+    ("/explain?user=nobody&item=i1", 404, "unknown user 'nobody'"),
+    ("/explain?user=u001&item=none", 404, "unknown item 'none'"),
+    ("/recommend?user=u001&why=perhaps", 400, "why:"),
+    ("/recommend?user=u001&min_price=5&max_price=4", 400, "min_price is 5"),
+    ("/recommend?user=u001&min_price=nan", 400, "min_price:"),
+    ("/recommend?user=u001&max_price=inf", 400, "max_price:"),
+    ("/recommend?user=u001&max_price=", 400, "max_price:"),
+    ("/recommend?user=u001&min_price=1&min_price=1", 400, "min_price: is given twice"),
+    ("/recommend?user=u001&attribute=colour", 400, "NAME:VALUE"),
+    ("/recommend?user=u001&attribute=size:1&attribute=size:3..2", 400, "attribute.1:"),
+    ("/recommend?user=u001&per_category=0", 400, "per_category:"),
+    ("/recommend?user=u001&diversity=1.01", 400, "diversity:"),
+    ("/recommend?user=u001&diversity=nan", 400, "diversity:"),
     ("/items?query=tea", 400, "query: is unknown; there are q, limit"),
     ("/items?q=tea&limit=0", 400, "limit:"),
     ("/items?q=tea&q=pot", 400, "q: is given twice"),
@@ -111,6 +126,15 @@ BAD_BODIES = [
     (b'{"history": ["i1"], "exclude": {"i1": 1}}', "exclude:"),
     (b'{"history": ["i1"], "category": ["garden"]}', "category:"),
     (b'{"history": ["i1"], "at": [2011]}', "at:"),
+    (b'{"history": ["i1"], "only": [5]}', "only.0:"),
+    (b'{"history": ["i1"], "attribute": 5}', "attribute:"),
+    (b'{"history": ["i1"], "attribute": [null]}', "attribute.0:"),
+    (b'{"history": ["i1"], "attribute": ["x"]}', "NAME:VALUE"),
+    (b'{"history": ["i1"], "min_price": NaN}', "min_price:"),
+    (b'{"history": ["i1"], "max_price": "5"}', "max_price:"),
+    (b'{"history": ["i1"], "per_category": 1.5}', "per_category:"),
+    (b'{"history": ["i1"], "diversity": "much"}', "diversity:"),
+    (b'{"history": ["i1"], "why": 1}', "why:"),
     (b'{"history": ["i1"], "basket": []}', "basket: is unknown"),
 ]
 
@@ -210,8 +234,13 @@ def test_an_unexpected_error_is_told_to_the_log_alone(
 # --- junk ---
 
 TEXT = st.text(max_size=20)
-NAMES = st.sampled_from(["user", "k", "category", "exclude", "include_seen", "fallback", "at", "q"])
-PATHS = st.sampled_from(["/recommend", "/similar", "/items", "/users", "/history", "/readyz", "/"])
+RULES = ["min_price", "max_price", "attribute", "only", "per_category", "diversity", "why"]
+NAMES = st.sampled_from(
+    ["user", "item", "k", "category", "exclude", "include_seen", "fallback", "at", "q", *RULES]
+)
+PATHS = st.sampled_from(
+    ["/recommend", "/similar", "/explain", "/items", "/users", "/history", "/readyz", "/"]
+)
 QUERIES = st.lists(st.tuples(NAMES | TEXT, TEXT | st.sampled_from(["u001", "i1", "5"])), max_size=4)
 JSON = st.recursive(
     st.none()
@@ -224,7 +253,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 BODIES = st.binary(max_size=50) | JSON.map(lambda value: json.dumps(value).encode())
-FIELDS = st.sampled_from(["history", "k", "user", "exclude", "at", "category", "fallback"])
+FIELDS = st.sampled_from(["history", "k", "user", "exclude", "at", "category", *RULES])
 NEAR_MISSES = st.dictionaries(FIELDS, JSON, max_size=4).map(
     lambda value: json.dumps(value).encode()
 )

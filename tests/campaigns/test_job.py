@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ def test_every_format_holds_the_same(
     sent = rows_of(out, "send")
     assert [row["note"] for row in sent] == ["=1+1", "007", ""]
     for row in sent:
-        expected = [asdict(line) for line in recommender.recommend(row["user_id"], k=20).items]
+        expected = [line.shown() for line in recommender.recommend(row["user_id"], k=20).items]
         if layout == "nested":
             items = json.loads(row["items"]) if kind == "csv" else row["items"]
         else:

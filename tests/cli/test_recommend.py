@@ -25,6 +25,21 @@ def test_every_rule_has_its_flag(run: Any, published: Path) -> None:
     found = recommender.recommend("u07", k=4, rules=rules, at=at)
     assert json.loads(ended.out) == recommender.answer(found)
     assert len(found.items) == 4
+    rules = Rules(
+        only=frozenset(f"{item:03}" for item in range(20)),
+        min_price=3.0,
+        max_price=18.5,
+        per_category=2,
+        diversity=0.3,
+    )
+    only = ", ".join(sorted(rules.only or ()))
+    flags = "--user u07 --min-price 3 --max-price 18.5 --per-category 2 --diversity .3 --json"
+    ended = run("recommend", "--models", published, "--only", only, *flags.split())
+    found = recommender.recommend("u07", rules=rules)
+    assert json.loads(ended.out) == recommender.answer(found)
+    flags = ["--attribute", "shape:round", "--attribute", "size:1..2", "--json"]
+    ended = run("recommend", "--user", "u07", "--models", published, *flags)
+    assert json.loads(ended.out)["note"] == "no item has an attribute 'shape'"
 
 
 def test_a_person_sees_history_and_suggestions_side_by_side(run: Any, published: Path) -> None:
@@ -61,6 +76,11 @@ def test_a_short_list_carries_its_note(run: Any, published: Path) -> None:
         (["--k", "many"], 2, "--k"),
         (["--at", "soon"], 2, "--at: 'soon' is no date"),
         (["--fallback", "all"], 2, "--fallback"),
+        (["--attribute", "shape"], 2, "attribute 'shape' is neither NAME:VALUE nor"),
+        (["--min-price", "5", "--max-price", "4"], 2, "min_price is 5"),
+        (["--min-price", "nan"], 2, "min_price is nan"),
+        (["--per-category", "0"], 2, "per_category is 0"),
+        (["--diversity", "2"], 2, "diversity is 2"),
         (["--models", "absent"], 1, "absent: no model is published there"),
     ],
 )

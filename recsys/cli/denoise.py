@@ -1,0 +1,65 @@
+"""`recsys denoise`: a data set without the events that nobody meant."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from recsys.cli.data_options import data_options, dataset_from_flags
+from recsys.cli.tables import print_json
+
+
+@click.command()
+@data_options
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FOLDER",
+    help="New folder for the cleaned data set.",
+)
+@click.option(
+    "--share", default=0.2, show_default=True, help="Share of the pairs to take out, at most."
+)
+@click.option("--judge", metavar="MODEL", help="What says what is normal.  [a stern dan-edlae]")
+@click.option("--seed", default=98765, show_default=True, help="Deals the accounts into folds.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def denoise(
+    *,
+    out: Path,
+    share: float,
+    judge: str | None,
+    seed: int,
+    as_json: bool,
+    **data_flags: Any,
+) -> None:
+    """Write a data set without the events that fit worst, and a list of those.
+
+    A pair of user and item that has events on several days is kept, and so is each user's best
+    item. The data set itself stays as it is.
+    """
+    from recsys.errors import UsageError
+    from recsys.insight.cleaned import REMOVED, check_folder, write_cleaned
+    from recsys.insight.denoising import check_share, find_noise
+    from recsys.insight.fit import Judge, fit_of
+    from recsys.models.base import RunOptions
+
+    check_share(share)
+    check_folder(out)
+    dataset = dataset_from_flags(data_flags)
+    if dataset.test is not None:
+        raise UsageError("--data: a published split has no events to take out; name a log")
+    fit = fit_of(dataset.interactions, Judge.named(judge), RunOptions(seed=seed))
+    cleaned = write_cleaned(out, dataset, find_noise(dataset.interactions, fit, share))
+    if as_json:
+        print_json({"folder": str(out), "removed": str(out / REMOVED), **asdict(cleaned)})
+        return
+    click.echo(f"taken out {cleaned.removed_pairs:,} of {cleaned.pairs:,} pairs of user and item")
+    click.echo(f"          {cleaned.removed_events:,} of {cleaned.events:,} events")
+    if cleaned.items_gone:
+        click.echo(f"          {cleaned.items_gone:,} items have no events now")
+    click.echo(f"kept      {cleaned.again:,} pairs had events on several days")
+    click.echo(f"written   {out}, what was taken out and why: {out / REMOVED}")

@@ -1,0 +1,1 @@
+"""What a model of normal histories knows besides what to recommend: anomalies, noise."""

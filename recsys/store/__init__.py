@@ -1,0 +1,1 @@
+"""What happened since a model was trained: events, items, sends, and the answers that know them."""

@@ -1,0 +1,282 @@
+"""Answers that know what happened since the model was trained: for API, command line, campaigns."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from recsys.errors import NotFoundError, StoreDownError
+from recsys.interactions.tables import BoolArray, Interactions
+from recsys.recommender import (
+    Basis,
+    Explanation,
+    Fallback,
+    HistoryEntry,
+    HistoryItem,
+    ItemInfo,
+    Recommendation,
+    Recommender,
+    Rules,
+)
+from recsys.store.events import EventRows
+from recsys.store.merging import with_events
+from recsys.store.stocking import restocked
+from recsys.store.store import Counters, Store
+
+_NO_RULES = Rules()
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """What is read from the store only when its counters say so.
+
+    Attributes
+    ----------
+    counters
+        Where they stood.
+    recommender
+        The model over the catalogue as the store has it.
+    withheld
+        bool (n_items,): items that are blocked or out of stock.
+    hidden
+        Users of the model who are forgotten.
+    """
+
+    counters: Counters
+    recommender: Recommender
+    withheld: BoolArray
+    hidden: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, eq=False)
+class _Moment:
+    """What an answer rests on.
+
+    Attributes
+    ----------
+    kept
+        See there.
+    basis
+        What to call a history.
+    newest
+        Time of the store's newest event; None where there is none.
+    rows
+        The store's events of the users asked for.
+    """
+
+    kept: _Kept
+    basis: Basis
+    newest: int | None = None
+    rows: EventRows = field(default_factory=EventRows)
+
+
+class LiveRecommender(Recommender):
+    """A recommender whose histories are the model's data and the store's events together.
+
+    Every call reads the store anew, so that an event counts at once, in every process. Items that
+    are blocked or out of stock stand in no list. Whoever is forgotten is a stranger. While the
+    store does not answer, what the model was trained on counts alone, and `basis` says so; blocks
+    and the forgotten stay as they were last seen. Threads may share it.
+
+    Parameters
+    ----------
+    recommender
+        The model.
+    store
+        What happened since.
+    required
+        Whether to raise StoreDownError instead while the store does not answer.
+    """
+
+    def __init__(self, recommender: Recommender, store: Store, *, required: bool = False) -> None:
+        super().__init__(recommender.artifact)
+        self._store, self._required = store, required
+        self._lock = threading.Lock()
+        self._first = _Kept(Counters(), recommender, np.zeros(len(self.items), np.bool_))
+        self._kept = self._first
+
+    @property
+    def reference_time(self) -> int | None:
+        """Time of the newest event of model and store, microseconds; None without times."""
+        return self._at(self._now([]), None)
+
+    def known(self, users: Sequence[str]) -> list[bool]:
+        """Return of each id whether the model or the store knows it."""
+        return self._known(self._now(users), users)
+
+    def events_of(self, users: Sequence[str]) -> Interactions:
+        """Return all events of the users that count, a row a user."""
+        return self._events(self._now(users), users)
+
+    def recommend_many(
+        self,
+        users: Sequence[str],
+        *,
+        k: int = 10,
+        rules: Rules = _NO_RULES,
+        fallback: Fallback = "popular",
+        at: int | None = None,
+        why: bool = False,
+    ) -> list[Recommendation]:
+        """Return each user's list, as `Recommender.recommend_many` does."""
+        moment = self._now(users)
+        return moment.kept.recommender.recommend_events(
+            users,
+            self._events(moment, users),
+            self._known(moment, users),
+            k=k,
+            rules=rules,
+            fallback=fallback,
+            at=self._at(moment, at),
+            why=why,
+            basis=moment.basis,
+        )
+
+    def recommend_basket(
+        self,
+        entries: Sequence[HistoryEntry],
+        *,
+        k: int = 10,
+        rules: Rules = _NO_RULES,
+        fallback: Fallback = "popular",
+        at: int | None = None,
+        why: bool = False,
+    ) -> Recommendation:
+        """Return the list for a history given outright, as `Recommender.recommend_basket` does."""
+        moment = self._now([])
+        return moment.kept.recommender.recommend_basket(
+            entries, k=k, rules=rules, fallback=fallback, at=self._at(moment, at), why=why
+        )
+
+    def explain(self, user: str, item: str, *, at: int | None = None) -> Explanation:
+        """Return what adds how much to an item's score, as `Recommender.explain` does."""
+        moment = self._now([user])
+        return moment.kept.recommender.explain_events(
+            user,
+            item,
+            self._events(moment, [user]),
+            self._known(moment, [user])[0],
+            at=self._at(moment, at),
+        )
+
+    def history(self, user: str) -> tuple[HistoryItem, ...]:
+        """Return the distinct items that a user took, the latest first, unknown items included.
+
+        Raises
+        ------
+        NotFoundError
+            Neither the model nor the store knows the user.
+        """
+        moment = self._now([user])
+        if not self._known(moment, [user])[0]:
+            raise NotFoundError("user", user)
+        own = self._events(moment, [user])
+        times = [None] * own.n_events if own.times is None else own.times.tolist()
+        taken = [(self.items[item], time) for item, time in zip(own.items, times, strict=True)]
+        taken += [
+            (item, time) for _, item, time, _ in moment.rows.in_force() if item not in self.items
+        ]
+        taken.sort(key=lambda event: (event[1] is not None, event[1] or 0))
+        return moment.kept.recommender.taken_items(taken)
+
+    def find_items(self, query: str, limit: int = 20) -> tuple[ItemInfo, ...]:
+        """Return the items that a query finds, as `Recommender.find_items` does."""
+        return self._now([]).kept.recommender.find_items(query, limit)
+
+    def find_users(self, query: str, limit: int = 20) -> tuple[str, ...]:
+        """Return the model's users that a query finds, without those who are forgotten."""
+        hidden = self._now([]).kept.hidden
+        found = super().find_users(query, limit + len(hidden))
+        return tuple(user for user in found if user not in hidden)[:limit]
+
+    def _now(self, users: Sequence[str]) -> _Moment:
+        """Read the store."""
+        try:
+            look = self._store.look(users)
+            return _Moment(self._kept_at(look.counters), "history", look.newest, look.rows)
+        except StoreDownError:
+            if self._required:
+                raise
+            return _Moment(self._kept, "trained-history")
+
+    def _kept_at(self, counters: Counters) -> _Kept:
+        """Return what is kept, read anew where the counters moved."""
+        if self._kept.counters == counters:
+            return self._kept
+        with self._lock:
+            if self._kept.counters != counters:
+                anew = counters.items < self._kept.counters.items  # another store is there now
+                self._kept = self._read_anew(self._first if anew else self._kept, counters)
+            return self._kept
+
+    def _read_anew(self, kept: _Kept, counters: Counters) -> _Kept:
+        recommender, withheld, hidden = kept.recommender, kept.withheld, kept.hidden
+        if counters.items != kept.counters.items:
+            changed = self._store.items(since=kept.counters.items)
+            withheld, catalogue = restocked(
+                changed, self.items, self.artifact.catalogue, recommender.catalogue, withheld
+            )
+            recommender = recommender.restocked(catalogue, withheld)
+        if counters.forgotten != kept.counters.forgotten:
+            hashed, hashes = self._store.forgotten()
+            hidden = frozenset(
+                user for user in (self.users.ids if hashes else ()) if hashed(user) in hashes
+            )
+        return _Kept(counters, recommender, withheld, hidden)
+
+    def _known(self, moment: _Moment, users: Sequence[str]) -> list[bool]:
+        live = set(moment.rows.users)
+        return [
+            place in live or (user in self.users and user not in moment.kept.hidden)
+            for place, user in enumerate(users)
+        ]
+
+    def _events(self, moment: _Moment, users: Sequence[str]) -> Interactions:
+        trained = super().events_of(users)
+        hidden = [place for place, user in enumerate(users) if user in moment.kept.hidden]
+        if hidden:
+            trained = trained.where(~np.isin(trained.users, hidden))
+        return with_events(trained, moment.rows, self.items, self.least_value)
+
+    def _at(self, moment: _Moment, at: int | None) -> int | None:
+        trained = self.artifact.reference_time
+        if at is not None or trained is None or moment.newest is None:
+            return trained if at is None else at
+        return max(trained, moment.newest)
+
+
+def default_url(models: Path) -> str:
+    """Return where the store of a folder of models is unless one says otherwise."""
+    return f"sqlite:///{models / 'store.db'}"
+
+
+def open_live(models: Path, url: str | None = None, *, required: bool = False) -> Recommender:
+    """Return the recommender of the current model in `models`, with its store if there is one.
+
+    Parameters
+    ----------
+    models
+        The folder of published models.
+    url
+        The store's; None takes that of the folder, if it is there.
+    required
+        Whether a store that does not answer is an error.
+
+    Raises
+    ------
+    ArtifactError
+        Nothing is published there, or what is cannot be trusted.
+    StoreError
+        There is no store at the URL, or it is required and does not answer.
+    """
+    recommender = Recommender.open(models)
+    store = Store.at(url or default_url(models), create=False)
+    if url is None and store.file is not None and not store.file.exists():
+        return recommender
+    if required:
+        store.prepare()
+    return LiveRecommender(recommender, store, required=required)

