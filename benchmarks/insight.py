@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 from recsys.cli import run
 from recsys.insight.anomalies import find_anomalies
 from recsys.insight.attacks import Attack, Noise, with_noise, with_profiles
-from recsys.insight.denoising import find_noise
+from recsys.insight.denoising import JUDGES, find_noise
 from recsys.insight.fit import Fit, Judge, fit_of
 from recsys.interactions.dataset import load_dataset
 from recsys.interactions.pairs import Pairs
@@ -75,7 +75,8 @@ def _scores_of(
     log: Interactions, attack: Attack, share: float, seed: int, judge: str | None
 ) -> Figures:
     attacked = with_profiles(log, attack, share, np.random.default_rng(seed))
-    fit = fit_of(attacked.interactions, Judge.named(judge), RunOptions(seed=seed))
+    judges = (Judge(judge, {}) if judge else Judge(),)
+    fit = fit_of(attacked.interactions, judges, RunOptions(seed=seed))
     ours = find_anomalies(fit)
     matrix = Weighting().histories(attacked.interactions).matrix
     residual = _pca_residual(matrix)
@@ -184,7 +185,7 @@ def _denoised(
         put = with_noise(clean, kind, share, np.random.default_rng(seed))  # type: ignore[arg-type]
         noisy = put.interactions
         yield "NDCG noisy", quality(noisy)
-    fit = fit_of(noisy, options=RunOptions(seed=seed))
+    fit = fit_of(noisy, JUDGES, options=RunOptions(seed=seed))
     if share:
         bad = np.zeros(len(fit.pairs), np.bool_)
         bad[fit.pairs.of_event[put.noise]] = True

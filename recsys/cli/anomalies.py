@@ -56,8 +56,9 @@ def anomalies(
         raise UsageError(f"--limit {limit}: it must be 0 or more")
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise UsageError(f"--out {out}: name a file that ends in .csv or .parquet")
+    judges = (Judge(judge, {}) if judge else Judge(),)
     log = _log(models, data_flags)
-    found = find_anomalies(fit_of(log.interactions, Judge.named(judge), RunOptions(seed=seed)))
+    found = find_anomalies(fit_of(log.interactions, judges, RunOptions(seed=seed)))
     accounts = list(strangest_accounts(log, found, limit))
     events = list(odd_events(log, found, limit))
     if out is not None:

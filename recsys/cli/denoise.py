@@ -24,7 +24,9 @@ from recsys.cli.tables import print_json
 @click.option(
     "--share", default=0.2, show_default=True, help="Share of the pairs to take out, at most."
 )
-@click.option("--judge", metavar="MODEL", help="What says what is normal.  [a stern dan-edlae]")
+@click.option(
+    "--judge", metavar="MODEL", help="What says what is normal.  [two of dan-edlae, one stern]"
+)
 @click.option("--seed", default=98765, show_default=True, help="Deals the accounts into folds.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def denoise(
@@ -43,16 +45,17 @@ def denoise(
     """
     from recsys.errors import UsageError
     from recsys.insight.cleaned import REMOVED, check_folder, write_cleaned
-    from recsys.insight.denoising import check_share, find_noise
+    from recsys.insight.denoising import JUDGES, check_share, find_noise
     from recsys.insight.fit import Judge, fit_of
     from recsys.models.base import RunOptions
 
     check_share(share)
     check_folder(out)
+    judges = (Judge(judge, {}),) if judge else JUDGES
     dataset = dataset_from_flags(data_flags)
     if dataset.test is not None:
         raise UsageError("--data: a published split has no events to take out; name a log")
-    fit = fit_of(dataset.interactions, Judge.named(judge), RunOptions(seed=seed))
+    fit = fit_of(dataset.interactions, judges, RunOptions(seed=seed))
     cleaned = write_cleaned(out, dataset, find_noise(dataset.interactions, fit, share))
     if as_json:
         print_json({"folder": str(out), "removed": str(out / REMOVED), **asdict(cleaned)})

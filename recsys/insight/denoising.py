@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.errors import UsageError
-from recsys.insight.fit import Doubles, Fit
+from recsys.insight.fit import Doubles, Fit, Judge
 from recsys.interactions.tables import MICROSECONDS_PER_DAY, BoolArray, Interactions
+
+JUDGES = (Judge(), Judge(settings={}))
+"""The stern judge, who finds more noise, and the one that recommends, whom less of it confuses."""
 
 ITEM_SHARE = 0.25
 """What an item's rank among the items counts; the rest is the account's rank among the accounts.
@@ -52,7 +55,7 @@ def find_noise(interactions: Interactions, fit: Fit, share: float) -> Noise:
     interactions
         The log.
     fit
-        How well its pairs fit; `recsys.insight.fit.fit_of` says.
+        How well its pairs fit; `recsys.insight.fit.fit_of` says, best with `JUDGES`.
     share
         Of all pairs, how many are taken for noise, at most; no account loses its last item.
 

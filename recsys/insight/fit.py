@@ -7,7 +7,7 @@ scored from the account's other items.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from recsys.interactions.splits import training_split
 from recsys.interactions.tables import BoolArray, FloatArray, Histories, Interactions, Matrix
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import Model, RunOptions
-from recsys.progress import progress
+from recsys.progress import Bar, progress
 
 Doubles = npt.NDArray[np.float64]
 
@@ -53,11 +53,6 @@ class Judge:
     )
     folds: int = 5
 
-    @classmethod
-    def named(cls, model: str | None) -> Judge:
-        """Return the judge of this name: the usual one where None, else one with its defaults."""
-        return cls() if model in (None, cls.model) else cls(model, {})
-
 
 @dataclass(frozen=True, eq=False)
 class Fit:
@@ -87,10 +82,10 @@ class Fit:
 
 def fit_of(
     interactions: Interactions,
-    judge: Judge | None = None,
+    judges: Sequence[Judge] = (Judge(),),
     options: RunOptions | None = None,
 ) -> Fit:
-    """Return how well each pair fits, every pair counting alike.
+    """Return how well each pair fits, every pair counting alike; several judges' shares averaged.
 
     With s the scores of the account's other items by a model that has not seen the account, the
     first share ranks s_i among the items, the second s_i / ‖s‖ among the accounts. An account of a
@@ -100,8 +95,8 @@ def fit_of(
     ----------
     interactions
         The log.
-    judge
-        Who judges; the usual judge where None.
+    judges
+        Who judges, at least one.
     options
         Seed (folds, and what is random in a fit) and device.
 
@@ -110,29 +105,38 @@ def fit_of(
     DataError
         Fewer than two accounts have an item.
     """
-    judge, options = judge or Judge(), options or RunOptions()
-    pairs = Pairs.of(interactions)
-    histories = _EACH_COUNTS_ONE.histories(interactions)
-    active = np.flatnonzero(pairs.per_user)
-    if len(active) < 2:
+    pairs, options = Pairs.of(interactions), options or RunOptions()
+    n_active = np.count_nonzero(pairs.per_user)
+    if n_active < 2:
         raise DataError(
             f"an account is judged by what others take, and of those with an item there is only "
-            f"{len(active)}; two at least are needed"
+            f"{n_active}; two at least are needed"
         )
+    with progress("judging", sum(judge.folds for judge in judges)) as bar:
+        each = [_shares(interactions, judge, options, bar) for judge in judges]
+    among_items, among_users = np.mean(each, axis=0)
+    return Fit(pairs, among_items, among_users)
+
+
+def _shares(
+    interactions: Interactions, judge: Judge, options: RunOptions, bar: Bar
+) -> tuple[Doubles, Doubles]:
+    """Return what one judge says: the shares among items, and among accounts."""
+    histories = _EACH_COUNTS_ONE.histories(interactions)
+    active = np.flatnonzero(np.diff(histories.matrix.indptr))
     rng = np.random.default_rng(options.seed)
     folds = np.array_split(rng.permutation(active), min(judge.folds, len(active)))
     reference = np.sort(rng.choice(active, min(_REFERENCE, len(active)), replace=False))
     ranks = _Ranks.of(histories.matrix, reference)
-    with progress("judging", len(folds)) as bar:
-        for fold in folds:
-            others = interactions.rows(np.setdiff1d(active, fold))
-            training = training_split(others, options.seed)
-            model = fit_chosen(judge.model, judge.settings, _EACH_COUNTS_ONE, training, options)
-            for users in np.array_split(np.sort(fold), -(-len(fold) // _BATCH)):
-                for scores, held in _held_out(model, histories.rows(users), rng):
-                    ranks.take(users, scores, held)
-            bar.advance()
-    return Fit(pairs, ranks.among_items, ranks.among_users())
+    for fold in folds:
+        others = interactions.rows(np.setdiff1d(active, fold))
+        training = training_split(others, options.seed)
+        model = fit_chosen(judge.model, judge.settings, _EACH_COUNTS_ONE, training, options)
+        for users in np.array_split(np.sort(fold), -(-len(fold) // _BATCH)):
+            for scores, held in _held_out(model, histories.rows(users), rng):
+                ranks.take(users, scores, held)
+        bar.advance()
+    return ranks.among_items, ranks.among_users()
 
 
 def _held_out(

@@ -18,9 +18,9 @@ def events(*rows: list[int], n_items: int) -> Interactions:
     return Interactions.from_events(users, np.concatenate(rows), shape=(len(rows), n_items))
 
 
-@pytest.mark.parametrize("judge", [None, Judge("pure-svd", {"factors": 8})])
-def test_what_is_of_another_taste_fits_worse(log: Interactions, judge: Judge | None) -> None:
-    fit = fit_of(log, judge)
+@pytest.mark.parametrize("judge", [Judge(), Judge("pure-svd", {"factors": 8})])
+def test_what_is_of_another_taste_fits_worse(log: Interactions, judge: Judge) -> None:
+    fit = fit_of(log, [judge])
     own = fit.pairs.users % 4 == fit.pairs.items % 4
     for share in (fit.among_items, fit.among_users):
         assert ((share >= 0) & (share <= 1)).all()
@@ -92,5 +92,10 @@ def test_few_accounts_are_enough_but_not_one() -> None:
 
 def test_an_unknown_judge_is_refused(log: Interactions) -> None:
     with pytest.raises(UsageError, match="unknown model 'oracle'"):
-        fit_of(log, Judge.named("oracle"))
-    assert Judge.named("dan-edlae") == Judge.named(None) == Judge()
+        fit_of(log, [Judge("oracle", {})])
+
+
+def test_several_judges_are_averaged(log: Interactions) -> None:
+    judges = [Judge(), Judge("ease", {})]
+    one, other, both = (fit_of(log, who) for who in (judges[:1], judges[1:], judges))
+    assert both.mean == pytest.approx((one.mean + other.mean) / 2)
