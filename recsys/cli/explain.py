@@ -37,8 +37,7 @@ def explain(
     if as_json:
         print_json(found.shown())
         return
-    title = recommender.catalogue.titles[recommender.items.ids.index(item)]
-    _print_explanation(found, title)
+    _print_explanation(found, recommender.title(item))
     click.echo(f"{recommender.model}, version {recommender.version}")
 
 

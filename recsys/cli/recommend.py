@@ -87,8 +87,7 @@ def similar(item: str, k: int, models: Path, url: str | None, as_json: bool) -> 
     if as_json:
         print_json(recommender.similar_answer(item, found))
         return
-    title = recommender.catalogue.titles[recommender.items.ids.index(item)]
-    print_table(_suggestions(f"Similar to {title}", found))
+    print_table(_suggestions(f"Similar to {recommender.title(item)}", found))
 
 
 def _print_recommendation(

@@ -14,7 +14,7 @@ from recsys.recommender.answers import (
     Recommendation,
     Suggestion,
 )
-from recsys.recommender.recommender import MOST, Recommender
+from recsys.recommender.recommender import MOST, Recommender, Sight
 from recsys.recommender.rules import AttributeRule, Rules
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "Recommendation",
     "Recommender",
     "Rules",
+    "Sight",
     "Suggestion",
 ]

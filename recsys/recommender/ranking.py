@@ -32,7 +32,7 @@ class Ranker:
 
     def __init__(self, artifact: Artifact, shelf: Shelf) -> None:
         self._model, self._weighting = artifact.model, artifact.weighting
-        self._shelf = shelf
+        self.shelf = shelf
 
     def lists(
         self,
@@ -57,21 +57,21 @@ class Ranker:
         why
             Whether to say what of the history adds most to each score.
         """
-        allowed = self._shelf.allowed(rules)
+        allowed = self.shelf.allowed(rules)
         for start in range(0, len(rows), _BATCH):
             batch = events.rows(rows[start : start + _BATCH])
             histories = self._weighting.histories(batch, at)
             scores = _own(self._model.score(histories))  # (b, n_items)
             if not rules.include_seen:
                 histories.mask(scores)
-            lists = self._shelf.best(scores, allowed, k, rules)
+            lists = self.shelf.best(scores, allowed, k, rules)
             for row, found in enumerate(lists):
                 yield self._explained(found, histories.rows(slice(row, row + 1))) if why else found
 
     def popular(self, k: int, rules: Rules, *, why: bool) -> tuple[Suggestion, ...]:
         """Return what suits someone of whom nothing is known; nothing speaks for it, then."""
-        popularity = self._shelf.taken.popularity[np.newaxis].copy()
-        found = next(self._shelf.best(popularity, self._shelf.allowed(rules), k, rules))
+        popularity = self.shelf.taken.popularity[np.newaxis].copy()
+        found = next(self.shelf.best(popularity, self.shelf.allowed(rules), k, rules))
         return tuple(replace(each, because=()) for each in found) if why else found
 
     def explain(
@@ -79,7 +79,7 @@ class Ranker:
     ) -> tuple[float, tuple[Contribution, ...]]:
         """Return an item's score for a user, `events` of one row, and what adds how much to it."""
         if not events.n_events:
-            return float(self._shelf.taken.popularity[item]), ()
+            return float(self.shelf.taken.popularity[item]), ()
         history = self._weighting.histories(events, at)
         left_out, scores, added = contributions(self._model.score, history, np.array([item]))
         return float(scores[0]), self._reasons(left_out.tolist(), added[:, 0])
@@ -87,7 +87,7 @@ class Ranker:
     def _explained(
         self, found: tuple[Suggestion, ...], history: Histories
     ) -> tuple[Suggestion, ...]:
-        items = np.array([self._shelf.items.code(each.item) for each in found], np.int64)
+        items = np.array([self.shelf.items.code(each.item) for each in found], np.int64)
         left_out, _, added = contributions(self._model.score, history, items)
         codes = left_out.tolist()
         return tuple(
@@ -99,7 +99,7 @@ class Ranker:
         self, left_out: list[int], added: FloatArray, most: int | None = None
     ) -> tuple[Contribution, ...]:
         """Return the contributions, (m,), the most first, of equal ones the lower item."""
-        ids, titles = self._shelf.items.ids, self._shelf.catalogue.titles
+        ids, titles = self.shelf.items.ids, self.shelf.catalogue.titles
         order = np.argsort(-added, kind="stable")[:most]
         return tuple(
             Contribution(ids[left_out[place]], titles[left_out[place]], float(added[place]))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,6 +36,39 @@ MOST = 1000
 _NO_RULES = Rules()
 
 
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What is known of some users at one moment, and what makes their lists.
+
+    Attributes
+    ----------
+    ranker
+        The model, over the items as they are now.
+    known
+        Whether each is a user at all.
+    events
+        What they took, a row a user.
+    at
+        What ages count from, microseconds since 1970 UTC; None without times.
+    basis
+        What to call such a history.
+    hidden
+        Users of the model of whom nothing is to be said.
+    """
+
+    ranker: Ranker
+    known: list[bool]
+    events: Interactions
+    at: int | None
+    basis: Basis = "history"
+    hidden: frozenset[str] = frozenset()
+
+    @property
+    def unlisted(self) -> list[tuple[str, int | None]]:
+        """What they took that the model does not know: item and time."""
+        return []
+
+
 class Recommender:
     """A published model with its data: lists for users, for histories given outright, for items.
 
@@ -49,10 +82,8 @@ class Recommender:
         self.users: IdMap = artifact.users
         self.items: IdMap = artifact.items
         self.interactions: Interactions = artifact.interactions
-        self._shelf = shelf or Shelf(
-            artifact.items, artifact.catalogue, Taken(artifact.interactions)
-        )
-        self._ranker = Ranker(artifact, self._shelf)
+        shelf = shelf or Shelf(artifact.items, artifact.catalogue, Taken(artifact.interactions))
+        self.ranker = Ranker(artifact, shelf)
 
     @classmethod
     def open(cls, models: Path) -> Self:
@@ -80,7 +111,7 @@ class Recommender:
     @property
     def catalogue(self) -> Catalogue:
         """What is known of the items, in the order of `items`."""
-        return self._shelf.catalogue
+        return self.ranker.shelf.catalogue
 
     def restocked(self, catalogue: Catalogue, withheld: BoolArray) -> Recommender:
         """Return the same model with another catalogue, without the `withheld` items in any list.
@@ -92,7 +123,11 @@ class Recommender:
         withheld
             bool (n_items,).
         """
-        return Recommender(self.artifact, self._shelf.restocked(catalogue, withheld))
+        return Recommender(self.artifact, self.ranker.shelf.restocked(catalogue, withheld))
+
+    def look(self, users: Sequence[str]) -> Sight:
+        """Return what an answer for these users rests on; every answer looks once."""
+        return Sight(self.ranker, self.known(users), self.events_of(users), self.reference_time)
 
     def known(self, users: Sequence[str]) -> list[bool]:
         """Return of each id whether it is a user's."""
@@ -155,55 +190,19 @@ class Recommender:
         UsageError
             k is out of range.
         """
-        return self.recommend_events(
-            users,
-            self.events_of(users),
-            self.known(users),
-            k=k,
-            rules=rules,
-            fallback=fallback,
-            at=at,
-            why=why,
-        )
-
-    def recommend_events(
-        self,
-        users: Sequence[str],
-        events: Interactions,
-        known: Sequence[bool],
-        *,
-        k: int = 10,
-        rules: Rules = _NO_RULES,
-        fallback: Fallback = "popular",
-        at: int | None = None,
-        why: bool = False,
-        basis: Basis = "history",
-    ) -> list[Recommendation]:
-        """Return each user's list for a history given as events.
-
-        Parameters
-        ----------
-        users, events
-            Ids, and row for row what they took.
-        known
-            Whether each is a user at all.
-        k, rules, fallback, at, why
-            As `recommend_many` takes them; so is what it raises.
-        basis
-            What to call such a history.
-        """
         _check(k)
-        if fallback == "none" and not all(known):
-            raise NotFoundError("user", users[known.index(False)])
-        scored = np.diff(events.indptr) > 0
-        at = self.reference_time if at is None else at
+        sight = self.look(users)
+        if fallback == "none" and not all(sight.known):
+            raise NotFoundError("user", users[sight.known.index(False)])
+        scored = np.diff(sight.events.indptr) > 0
+        at = sight.at if at is None else at
         rows = np.flatnonzero(scored)
-        lists = self._ranker.lists(events, rows, k=k, rules=rules, at=at, why=why)
-        instead = None if scored.all() else self._without_history(k, rules, fallback, why)
+        lists = sight.ranker.lists(sight.events, rows, k=k, rules=rules, at=at, why=why)
+        instead = None if scored.all() else _without_history(sight, k, rules, fallback, why=why)
         return [
             replace(instead, user=user)
             if instead is not None and not has_history
-            else self._listed(user, next(lists), k, rules, basis)
+            else _listed(sight, user, next(lists), k, rules)
             for user, has_history in zip(users, scored, strict=True)
         ]
 
@@ -230,12 +229,13 @@ class Recommender:
             k is out of range, an entry's value is not finite or its time is beyond any calendar.
         """
         _check(k)
+        sight = replace(self.look([]), basis="history")  # whatever is known of others
         if not entries:
-            return self._without_history(k, rules, fallback, why)
-        now = self.reference_time if at is None else at
+            return _without_history(sight, k, rules, fallback, why=why)
+        now = sight.at if at is None else at
         events = events_of(entries, self.items, self.interactions, now)
-        lists = self._ranker.lists(events, np.arange(1), k=k, rules=rules, at=now, why=why)
-        return self._listed(None, next(lists), k, rules, "history")
+        lists = sight.ranker.lists(events, np.arange(1), k=k, rules=rules, at=now, why=why)
+        return _listed(sight, None, next(lists), k, rules)
 
     def explain(self, user: str, item: str, *, at: int | None = None) -> Explanation:
         """Return how much each item of a user's history adds to an item's score, left out in turn.
@@ -247,19 +247,14 @@ class Recommender:
         NotFoundError
             There is no such user, or no such item.
         """
-        return self.explain_events(user, item, self.events_of([user]), self.known([user])[0], at=at)
-
-    def explain_events(
-        self, user: str, item: str, events: Interactions, known: bool, *, at: int | None = None
-    ) -> Explanation:
-        """Return what `explain` does for a history given as events, of one row."""
-        if not known:
+        sight = self.look([user])
+        if not sight.known[0]:
             raise NotFoundError("user", user)
         code = self.items.code(item)
         if code is None:
             raise NotFoundError("item", item)
-        at = self.reference_time if at is None else at
-        score, because = self._ranker.explain(code, events, at)
+        at = sight.at if at is None else at
+        score, because = sight.ranker.explain(code, sight.events, at)
         return Explanation(user, item, score, because)
 
     def similar(self, item: str, *, k: int = 10) -> tuple[Suggestion, ...]:
@@ -275,35 +270,36 @@ class Recommender:
         return self.recommend_basket([HistoryEntry(item)], k=k).items
 
     def history(self, user: str) -> tuple[HistoryItem, ...]:
-        """Return the distinct items that a user took, the latest first.
+        """Return the distinct items that a user took, the latest first, unknown items included.
+
+        An item that is not in the catalogue has its id for a title.
 
         Raises
         ------
         NotFoundError
             There is no such user.
         """
-        if user not in self.users:
+        sight = self.look([user])
+        if not sight.known[0]:
             raise NotFoundError("user", user)
-        own = self.events_of([user])
+        own = sight.events
         times = [None] * own.n_events if own.times is None else own.times.tolist()
-        items = [self.items[item] for item in own.items]
-        return self.taken_items(zip(items, times, strict=True))
-
-    def taken_items(self, events: Iterable[tuple[str, int | None]]) -> tuple[HistoryItem, ...]:
-        """Return the distinct items of events (id and time, oldest first), the latest first.
-
-        An item that is not in the catalogue has its id for a title.
-        """
+        taken = [(self.items[item], time) for item, time in zip(own.items, times, strict=True)]
+        taken += sight.unlisted
+        taken.sort(key=lambda event: (event[1] is not None, event[1] or 0))
         # in the order of latest events: counting again moves to the end
         counts: dict[str, int] = {}
-        last: dict[str, int | None] = {}
-        for item, time in events:
+        for item, _ in taken:
             counts[item] = counts.pop(item, 0) + 1
-            last[item] = time
+        last, shelf = dict(taken), sight.ranker.shelf
         return tuple(
-            HistoryItem(item, self._shelf.title(item), count, last[item])
+            HistoryItem(item, shelf.title(item), count, last[item])
             for item, count in reversed(counts.items())
         )
+
+    def title(self, item: str) -> str:
+        """Return what to call an item: its id, where the catalogue does not have it."""
+        return self.look([]).ranker.shelf.title(item)
 
     def find_items(self, query: str, limit: int = 20) -> tuple[ItemInfo, ...]:
         """Return items with every word of the query in title or id, whatever the case and accents.
@@ -311,14 +307,16 @@ class Recommender:
         Titles that start with the query come first, then the most popular. A query without a word
         finds everything.
         """
-        return self._shelf.find(query, limit)
+        return self.look([]).ranker.shelf.find(query, limit)
 
     def find_users(self, query: str, limit: int = 20) -> tuple[str, ...]:
-        """Return user ids that contain the query, whatever the case.
+        """Return the model's user ids that contain the query, whatever the case.
 
         Those that start with it come first, then the shortest.
         """
-        return tuple(find_ids(self.users.ids, query, limit))
+        hidden = self.look([]).hidden
+        found = find_ids(self.users.ids, query, limit + len(hidden))
+        return tuple(user for user in found if user not in hidden)[:limit]
 
     def answer(self, recommendation: Recommendation) -> dict[str, Any]:
         """Return a list as the API and `--json` show it."""
@@ -328,17 +326,21 @@ class Recommender:
         """Return what `similar` found as the API and `--json` show it."""
         return {"item": item, "items": [suggestion.shown() for suggestion in suggestions]}
 
-    def _without_history(
-        self, k: int, rules: Rules, fallback: Fallback, why: bool
-    ) -> Recommendation:
-        if fallback == "none":
-            return Recommendation(None, "history", (), "no history to recommend from")
-        return self._listed(None, self._ranker.popular(k, rules, why=why), k, rules, "popular")
 
-    def _listed(
-        self, user: str | None, items: tuple[Suggestion, ...], k: int, rules: Rules, basis: Basis
-    ) -> Recommendation:
-        return Recommendation(user, basis, items, self._shelf.note(len(items), k, rules))
+def _without_history(
+    sight: Sight, k: int, rules: Rules, fallback: Fallback, *, why: bool
+) -> Recommendation:
+    if fallback == "none":
+        return Recommendation(None, "history", (), "no history to recommend from")
+    popular = sight.ranker.popular(k, rules, why=why)
+    return _listed(replace(sight, basis="popular"), None, popular, k, rules)
+
+
+def _listed(
+    sight: Sight, user: str | None, items: tuple[Suggestion, ...], k: int, rules: Rules
+) -> Recommendation:
+    note = sight.ranker.shelf.note(len(items), k, rules)
+    return Recommendation(user, sight.basis, items, note)
 
 
 def _check(k: int) -> None:

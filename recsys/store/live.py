@@ -9,25 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from recsys.errors import NotFoundError, StoreDownError
+from recsys.errors import StoreDownError
+from recsys.ids import IdMap
 from recsys.interactions.tables import BoolArray, Interactions
-from recsys.recommender import (
-    Basis,
-    Explanation,
-    Fallback,
-    HistoryEntry,
-    HistoryItem,
-    ItemInfo,
-    Recommendation,
-    Recommender,
-    Rules,
-)
+from recsys.recommender import Basis, Recommender, Sight
 from recsys.store.events import EventRows
 from recsys.store.merging import with_events
 from recsys.store.stocking import restocked
 from recsys.store.store import Counters, Store
-
-_NO_RULES = Rules()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +63,18 @@ class _Moment:
     rows: EventRows = field(default_factory=EventRows)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _LiveSight(Sight):
+    """A sight with the store's events, and the ids of the model's items."""
+
+    rows: EventRows
+    items: IdMap
+
+    @property
+    def unlisted(self) -> list[tuple[str, int | None]]:
+        return [(item, time) for _, item, time, _ in self.rows.in_force() if item not in self.items]
+
+
 class LiveRecommender(Recommender):
     """A recommender whose histories are the model's data and the store's events together.
 
@@ -102,7 +103,7 @@ class LiveRecommender(Recommender):
     @property
     def reference_time(self) -> int | None:
         """Time of the newest event of model and store, microseconds; None without times."""
-        return self._at(self._now([]), None)
+        return self._at(self._now([]))
 
     def known(self, users: Sequence[str]) -> list[bool]:
         """Return of each id whether the model or the store knows it."""
@@ -112,86 +113,19 @@ class LiveRecommender(Recommender):
         """Return all events of the users that count, a row a user."""
         return self._events(self._now(users), users)
 
-    def recommend_many(
-        self,
-        users: Sequence[str],
-        *,
-        k: int = 10,
-        rules: Rules = _NO_RULES,
-        fallback: Fallback = "popular",
-        at: int | None = None,
-        why: bool = False,
-    ) -> list[Recommendation]:
-        """Return each user's list, as `Recommender.recommend_many` does."""
+    def look(self, users: Sequence[str]) -> Sight:
+        """Read the store, once, and return what an answer for these users rests on."""
         moment = self._now(users)
-        return moment.kept.recommender.recommend_events(
-            users,
-            self._events(moment, users),
-            self._known(moment, users),
-            k=k,
-            rules=rules,
-            fallback=fallback,
-            at=self._at(moment, at),
-            why=why,
+        return _LiveSight(
+            ranker=moment.kept.recommender.ranker,
+            known=self._known(moment, users),
+            events=self._events(moment, users),
+            at=self._at(moment),
             basis=moment.basis,
+            hidden=moment.kept.hidden,
+            rows=moment.rows,
+            items=self.items,
         )
-
-    def recommend_basket(
-        self,
-        entries: Sequence[HistoryEntry],
-        *,
-        k: int = 10,
-        rules: Rules = _NO_RULES,
-        fallback: Fallback = "popular",
-        at: int | None = None,
-        why: bool = False,
-    ) -> Recommendation:
-        """Return the list for a history given outright, as `Recommender.recommend_basket` does."""
-        moment = self._now([])
-        return moment.kept.recommender.recommend_basket(
-            entries, k=k, rules=rules, fallback=fallback, at=self._at(moment, at), why=why
-        )
-
-    def explain(self, user: str, item: str, *, at: int | None = None) -> Explanation:
-        """Return what adds how much to an item's score, as `Recommender.explain` does."""
-        moment = self._now([user])
-        return moment.kept.recommender.explain_events(
-            user,
-            item,
-            self._events(moment, [user]),
-            self._known(moment, [user])[0],
-            at=self._at(moment, at),
-        )
-
-    def history(self, user: str) -> tuple[HistoryItem, ...]:
-        """Return the distinct items that a user took, the latest first, unknown items included.
-
-        Raises
-        ------
-        NotFoundError
-            Neither the model nor the store knows the user.
-        """
-        moment = self._now([user])
-        if not self._known(moment, [user])[0]:
-            raise NotFoundError("user", user)
-        own = self._events(moment, [user])
-        times = [None] * own.n_events if own.times is None else own.times.tolist()
-        taken = [(self.items[item], time) for item, time in zip(own.items, times, strict=True)]
-        taken += [
-            (item, time) for _, item, time, _ in moment.rows.in_force() if item not in self.items
-        ]
-        taken.sort(key=lambda event: (event[1] is not None, event[1] or 0))
-        return moment.kept.recommender.taken_items(taken)
-
-    def find_items(self, query: str, limit: int = 20) -> tuple[ItemInfo, ...]:
-        """Return the items that a query finds, as `Recommender.find_items` does."""
-        return self._now([]).kept.recommender.find_items(query, limit)
-
-    def find_users(self, query: str, limit: int = 20) -> tuple[str, ...]:
-        """Return the model's users that a query finds, without those who are forgotten."""
-        hidden = self._now([]).kept.hidden
-        found = super().find_users(query, limit + len(hidden))
-        return tuple(user for user in found if user not in hidden)[:limit]
 
     def _now(self, users: Sequence[str]) -> _Moment:
         """Read the store."""
@@ -242,10 +176,10 @@ class LiveRecommender(Recommender):
             trained = trained.where(~np.isin(trained.users, hidden))
         return with_events(trained, moment.rows, self.items, self.least_value)
 
-    def _at(self, moment: _Moment, at: int | None) -> int | None:
+    def _at(self, moment: _Moment) -> int | None:
         trained = self.artifact.reference_time
-        if at is not None or trained is None or moment.newest is None:
-            return trained if at is None else at
+        if trained is None or moment.newest is None:
+            return trained
         return max(trained, moment.newest)
 
 
