@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from apart import forget_peak, held_bytes, measured_apart, peak_bytes
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -109,28 +109,17 @@ def _round(path: Path) -> dict[str, Found]:
 
 
 def _in_a_process(how: str, path: Path) -> Found:
-    command = [sys.executable, __file__, "--one", how, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise click.ClickException(f"{path.name}, {how}: {done.stderr.strip().splitlines()[-1]}")
-    found: Found = json.loads(done.stdout)
+    found: Found = measured_apart(__file__, "--one", how, str(path))
     return found
 
 
 def _measured(path: Path, read: Callable[[Path], Any], size: Callable[[Any], int]) -> Found:
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak so far
-    before, start = _memory("VmRSS"), perf_counter()
+    forget_peak()
+    before, start = held_bytes(), perf_counter()
     result = read(path)
     seconds = perf_counter() - start
-    grown = _memory("VmHWM") - before
+    grown = peak_bytes() - before
     return {"seconds": seconds, "grown_bytes": grown, "result_bytes": size(result)}
-
-
-def _memory(name: str) -> int:
-    """Return what Linux says of this process's memory, in bytes."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    (line,) = (line for line in status.splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1]) * 1024
 
 
 def _bare(path: Path) -> pa.Table:

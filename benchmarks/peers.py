@@ -16,7 +16,6 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,7 @@ from typing import Any
 import click
 import numpy as np
 import scipy.sparse as sp
+from apart import FailedError, output_of
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -259,12 +259,12 @@ def trained(program: Program, job: Mapping[str, Any], python: Path) -> Measured:
     return measured
 
 
-def _do(command: Sequence[str], **options: Any) -> None:
+def _do(command: list[str], **options: Any) -> None:
     """Run a command; where it fails, raise PeerError with the last line that it wrote."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
-        raise PeerError(lines[-1])
+    try:
+        output_of(command, **options)
+    except FailedError as error:
+        raise PeerError(str(error)) from error
 
 
 def compared(pair: Pair, rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ read as `recsys train` does, and Mult-VAE 600-200 with a sampled softmax takes a
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,12 +23,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from apart import forget_peak, held_bytes, measured_apart, peak_bytes
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from recsys.cli import run
-from recsys.evaluation.measuring import forget_peak_memory, peak_memory_bytes
 from recsys.files import write_json
 from recsys.interactions.dataset import load_dataset
 from recsys.interactions.weighting import Weighting
@@ -100,11 +99,9 @@ def scale(
 def _in_a_process(size: Size, threads: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         write_log(Path(folder) / "events.parquet", size)
-        command = [sys.executable, __file__, "--threads", str(threads), "--one", folder]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise click.ClickException(f"{size}: {done.stderr.strip().splitlines()[-1]}")
-    found: dict[str, float] = json.loads(done.stdout)
+        found: dict[str, float] = measured_apart(
+            __file__, "--threads", str(threads), "--one", folder
+        )
     click.echo(f"{size}: {found['peak_bytes'] / _GB:.2f} GB", err=True)
     return found
 
@@ -148,13 +145,13 @@ class _Hundred(MultVAE):
 
 def measured(folder: Path) -> dict[str, float]:
     """Read and train in this process; return seconds and bytes."""
-    forget_peak_memory()
-    before = peak_memory_bytes()
+    forget_peak()
+    before = held_bytes()
     start = perf_counter()
     dataset = load_dataset(folder)
     histories = Weighting().histories(dataset.interactions)
     read = perf_counter()
-    peak_reading = peak_memory_bytes()
+    peak_reading = peak_bytes()
     config = MultVAEConfig(
         hidden=_WIDTHS, batch_size=_BATCH, sampled=3000, epochs=1000, patience=None
     )
@@ -167,7 +164,7 @@ def measured(folder: Path) -> dict[str, float]:
         "steps_seconds": trained - read,
         "before_bytes": before,
         "peak_reading_bytes": peak_reading,
-        "peak_bytes": peak_memory_bytes(),
+        "peak_bytes": peak_bytes(),
     }
 
 

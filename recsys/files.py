@@ -58,6 +58,11 @@ def folder_written_aside(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def is_taken(folder: Path) -> bool:
+    """Return whether something lies where a new folder is to be: a file, or a folder not empty."""
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
 def sync(path: Path) -> None:
     """Flush a file's content, or a folder's list of names, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)

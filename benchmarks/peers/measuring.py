@@ -18,7 +18,10 @@ import numpy.typing as npt
 import scipy.sparse as sp
 import torch
 
-sys.path.append(str(Path(__file__).parents[2]))  # last: where recsys is not installed
+# last: where recsys is not installed, and for what the benchmarks share
+sys.path += [str(Path(__file__).parents[place]) for place in (2, 1)]
+
+from apart import held_bytes, peak_bytes
 
 from recsys.metrics import hits, ndcg
 from recsys.topk import top_k
@@ -141,7 +144,7 @@ class Record:
             "epoch_seconds": self.epoch_seconds,
             "ndcg@100": self.metrics,
             "memory_before_bytes": self.memory_before,
-            "peak_memory_bytes": _memory("VmHWM"),
+            "peak_memory_bytes": peak_bytes(),
             "torch": torch.__version__,
         }
 
@@ -151,13 +154,6 @@ def main(train: Callable[[Job, Data, Record], None]) -> None:
     job = Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     torch.set_num_threads(job.threads)
     data = read_data(job.data)
-    record = Record(memory_before=_memory("VmRSS"))
+    record = Record(memory_before=held_bytes())
     train(job, data, record)
     Path(sys.argv[2]).write_text(json.dumps(record.as_json()), encoding="utf-8")
-
-
-def _memory(key: str) -> int:
-    """Return Linux's figure for this process, in bytes; getrusage would count the driver's too."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    (line,) = [line for line in lines if line.startswith(key + ":")]
-    return int(line.split()[1]) * 1024

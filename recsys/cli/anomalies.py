@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 @data_options
 @click.option("--limit", default=10, show_default=True, help="How many accounts, and events.")
 @click.option("--judge", metavar="MODEL", help="What says what is normal.  [a stern dan-edlae]")
-@click.option("--seed", default=98765, show_default=True, help="Deals the accounts into folds.")
+@click.option(
+    "--seed",
+    default=98765,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Deals the accounts into folds.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--out",

@@ -27,7 +27,13 @@ from recsys.cli.tables import print_json
 @click.option(
     "--judge", metavar="MODEL", help="What says what is normal.  [two of dan-edlae, one stern]"
 )
-@click.option("--seed", default=98765, show_default=True, help="Deals the accounts into folds.")
+@click.option(
+    "--seed",
+    default=98765,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Deals the accounts into folds.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def denoise(
     *,

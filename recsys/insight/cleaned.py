@@ -11,7 +11,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from recsys.errors import UsageError
-from recsys.files import folder_written_aside
+from recsys.files import folder_written_aside, is_taken
 from recsys.insight.accounts import misfit
 from recsys.insight.denoising import Noise
 from recsys.interactions.catalogue import Catalogue
@@ -54,7 +54,7 @@ def check_folder(out: Path) -> None:
     UsageError
         It is a file, or not empty.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if is_taken(out):
         raise UsageError(f"--out {out}: there is something already; name a new folder")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, TypeVar
@@ -177,10 +177,15 @@ def add(connection: sa.Connection, rows: Iterable[dict[str, Any]]) -> int:
     distinct: dict[str, dict[str, Any]] = {}
     for row in rows:
         distinct.setdefault(row["id"], row)
+    return insert_new(connection, events, distinct)
+
+
+def insert_new(connection: sa.Connection, table: sa.Table, rows: Mapping[Any, Any]) -> int:
+    """Insert the rows, by primary key, that are not there yet; return how many those are."""
     # in one order, so that two who insert the same cannot wait for each other
-    ordered = [distinct[identifier] for identifier in sorted(distinct)]
+    ordered = [rows[key] for key in sorted(rows)]
     kind = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insert = kind.insert(events).on_conflict_do_nothing().returning(sa.literal(1))
+    insert = kind.insert(table).on_conflict_do_nothing().returning(sa.literal(1))
     return sum(len(connection.execute(insert, some).all()) for some in pieces(ordered))
 
 

@@ -14,7 +14,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from recsys.errors import DataError, StoreError, UsageError
-from recsys.files import folder_written_aside
+from recsys.files import folder_written_aside, is_taken
 from recsys.ids import IdMap
 from recsys.interactions.badrows import BadRows, bad_rows_file
 from recsys.interactions.columns import Parsed, choose, read
@@ -116,7 +116,7 @@ def export_files(store: Store, out: Path, kind: Format) -> tuple[int, int]:
     StoreError
         It cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if is_taken(out):
         raise UsageError(f"{out} is there already; name a folder that does not exist yet")
     try:
         with folder_written_aside(out) as folder:

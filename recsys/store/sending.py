@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from recsys.store.events import pieces, storable
+from recsys.store.events import insert_new, pieces, storable
 from recsys.store.schema import sends
 
 
@@ -35,10 +34,7 @@ def add(connection: sa.Connection, given: Iterable[Send]) -> int:
         }
         for send in given
     }
-    kind = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insert = kind.insert(sends).on_conflict_do_nothing().returning(sa.literal(1))
-    ordered = [rows[key] for key in sorted(rows)]
-    return sum(len(connection.execute(insert, some).all()) for some in pieces(ordered))
+    return insert_new(connection, sends, rows)
 
 
 def to_users(connection: sa.Connection, users: Sequence[str], since: int) -> list[Send]:

@@ -52,18 +52,24 @@ class Adam(torch.optim.Adam):
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
         state["step"] += 1
+        step = state["step"].item()
         size = max(1, _CHUNK // parameter.shape[1])
         indices = gradient.indices().squeeze(0).split(size)
         for rows, values in zip(indices, gradient.values().split(size), strict=True):
-            _move(parameter, state, rows, values, group)
+            _move(parameter, state, rows, values, group, step=step)
 
 
 def _move(
-    matrix: Tensor, state: dict[str, Tensor], rows: Tensor, gradient: Tensor, group: dict[str, Any]
+    matrix: Tensor,
+    state: dict[str, Tensor],
+    rows: Tensor,
+    gradient: Tensor,
+    group: dict[str, Any],
+    *,
+    step: float,
 ) -> None:
     """Give some rows of a matrix, (r,), the step that their gradient, (r, width), asks for."""
     first, second = group["betas"]
-    step = state["step"].item()
     moved = matrix.index_select(0, rows)
     if group["weight_decay"]:
         gradient = gradient.add(moved, alpha=group["weight_decay"])

@@ -19,26 +19,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from api import create_app
-from databases import Postgres, postgres_server
+from databases import Postgres
 from recsys.recommender import Recommender
 from recsys.store.live import LiveRecommender
 from recsys.store.store import open_store
 
 Publish = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database()
 
 
 class Shop:

@@ -45,6 +45,7 @@ def test_all_accounts_are_written(run: Any, shop: Path, tmp_path: Path, ending: 
 def test_anomalies_refuse_what_cannot_be_meant(run: Any, shop: Path, tmp_path: Path) -> None:
     for flags, code, says in (
         (["--data", shop, "--limit", -1], 2, "--limit -1"),
+        (["--data", shop, "--seed", -1], 2, "--seed"),
         (["--data", shop, "--out", tmp_path / "a.txt"], 2, ".csv or .parquet"),
         (["--data", shop, "--judge", "oracle"], 2, "unknown model 'oracle'"),
         (["--models", tmp_path / "none"], 1, "none"),

