@@ -68,14 +68,11 @@ def _top_k(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
     """Return items and scores (b, k), zeros and −inf where a row has too few."""
     b = len(scores)
-    blocks = _block_maxima(scores, max(1024, 8 * k))
-    if np.isnan(blocks).any():  # a maximum is NaN when anything in its block is
+    bound = reached_by(scores, k)
+    if np.isnan(bound).any():
         scores = np.where(np.isnan(scores), np.float32(-np.inf), scores)
-        blocks = _block_maxima(scores, max(1024, 8 * k))
-    # k blocks reach this, so at least k items do; never −inf, which nothing eligible is
-    n_blocks = blocks.shape[1]
-    bound = np.partition(blocks, n_blocks - k, axis=1)[:, n_blocks - k]
-    bound = np.maximum(bound, np.finfo(np.float32).min)
+        bound = reached_by(scores, k)
+    bound = np.maximum(bound, np.finfo(np.float32).min)  # not −inf, which nothing eligible is
     candidate = scores >= bound[:, None]  # a few more than k a row, unless many tie
     for row in np.flatnonzero(np.count_nonzero(candidate, axis=1) > 2 * k):
         candidate[row] = _best(scores[row], k, bound[row])
@@ -90,6 +87,26 @@ def _top_k(
     # candidates ascend by item, so a stable sort leaves ties in the order of the index
     order = np.argsort(-reached, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(listed, order, axis=1), np.take_along_axis(reached, order, axis=1)
+
+
+def reached_by(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.float32]:
+    """Return of each row, float32 (b,), what at least k of its scores reach, if hardly more do.
+
+    −inf where fewer than k are above it; NaN where a score of the row is.
+
+    Parameters
+    ----------
+    scores
+        float32 (b, n_items).
+    k
+        1 to n_items.
+    """
+    blocks = _block_maxima(scores, max(1024, 8 * k))
+    n_blocks = blocks.shape[1]
+    # k blocks reach this, so at least k items do
+    bound: npt.NDArray[np.float32] = np.partition(blocks, n_blocks - k, axis=1)[:, n_blocks - k]
+    # a maximum is NaN when anything in its block is, and NaN sorts last
+    return np.where(np.isnan(blocks).any(axis=1), np.float32(np.nan), bound)
 
 
 def _block_maxima(scores: npt.NDArray[np.float32], n_blocks: int) -> npt.NDArray[np.float32]:

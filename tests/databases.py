@@ -25,6 +25,13 @@ class Postgres:
         self._server.psql(f"CREATE SCHEMA {name};")
         return f"{self._server.get_uri()}&options=-csearch_path%3D{name}"
 
+    def processes(self) -> list[int]:
+        """Return the ids of the server's processes."""
+        import psutil
+
+        main = psutil.Process(self._server.get_pid())
+        return [main.pid, *(child.pid for child in main.children(recursive=True))]
+
     def stop(self) -> None:
         self._server.stop()
 

@@ -156,6 +156,24 @@ def test_a_long_history_is_explained_by_its_weightiest_items(
     assert cut == pytest.approx({item: whole[item] for item in cut}, abs=1e-6)
 
 
+def test_a_list_s_reasons_try_few_items_of_a_long_history(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = max(recommender.users.ids, key=lambda user: len(recommender.history(user)))
+    assert len(recommender.history(user)) > 8
+    (exact,) = recommender.recommend(user, k=1, why=True).items
+    scored: list[int] = []
+    score = recommender.artifact.model.score
+    monkeypatch.setattr(
+        recommender.artifact.model, "score", lambda h: scored.append(h.matrix.nnz) or score(h)
+    )
+    monkeypatch.setattr(explaining, "_TRIED", 3)
+    (found,) = recommender.recommend(user, k=1, why=True).items
+    assert found.because == exact.because  # of a linear model, those of which it is the most alone
+    length = len(recommender.history(user))
+    assert scored == [length, length, length + 3 * (length - 1)]
+
+
 def test_whoever_took_nothing_has_the_popularity_and_strangers_are_refused(
     recommender: Recommender,
 ) -> None:

@@ -64,6 +64,8 @@ class Manifest:
         Each other file of the folder, by name.
     training
         How to train it anew, as the publisher gave it; perhaps nothing.
+    calibration
+        How its scores become probabilities, as the publisher gave it; perhaps nothing.
     """
 
     product: str
@@ -78,6 +80,7 @@ class Manifest:
     libraries: dict[str, str]
     files: dict[str, FileFacts]
     training: dict[str, Any] = field(default_factory=dict)
+    calibration: dict[str, Any] = field(default_factory=dict)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

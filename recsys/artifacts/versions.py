@@ -85,6 +85,7 @@ def publish(
     weighting: Weighting | None = None,
     metrics: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
+    calibration: Mapping[str, Any] | None = None,
 ) -> str:
     """Write a fitted model and its data as a new version, make it current, and return its name.
 
@@ -102,6 +103,8 @@ def publish(
         Results on held-out users, for the manifest: anything that JSON holds.
     training
         How to train it anew, for the manifest.
+    calibration
+        How its scores become probabilities, for the manifest.
 
     Raises
     ------
@@ -130,6 +133,7 @@ def publish(
                 libraries=library_versions(),
                 files=facts_of(aside),
                 training=dict(training or {}),
+                calibration=dict(calibration or {}),
             )
             write_manifest(aside, manifest)
         _switch(models, version)

@@ -8,6 +8,7 @@ from typing import Any
 
 from recsys.errors import DataError
 from recsys.interactions.splits import Training
+from recsys.interactions.tables import HeldOut
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import Model, RunOptions
 from recsys.models.registry import make_model
@@ -26,10 +27,17 @@ class Fit:
     curves
         Training curves: `choosing` (with the metric on validation users) and `final`, those of
         the two that the model keeps.
+    validation
+        NDCG@100 that the model which chose had on the users on whom it did; None where nothing
+        was chosen.
+    chose
+        The model that chose, which has not learnt from those users; None where nothing was chosen.
     """
 
     model: Model[Any]
     curves: dict[str, Curve]
+    validation: float | None = None
+    chose: Model[Any] | None = None
 
 
 def fit_chosen(
@@ -62,28 +70,30 @@ def fit_with_curves(
     options: RunOptions,
 ) -> Fit:
     """Do what `fit_chosen` does, and return the training curves too."""
-    model, curves = make_model(name, settings), {}
+    model, curves, reached, chose = make_model(name, settings), {}, None, None
     if model.chooses(model.config):
         if not len(training.validation.users):
             raise DataError(
                 f"{name} chooses settings on validation users, and the data leaves none; it needs "
                 "users with 5 items or more, and for a cut in time a horizon of events before it"
             )
+        validation = training.validation.held_out(weighting)
         model.fit(
             weighting.training(training.train, training.train_at),
-            validation=training.validation.held_out(weighting),
-            options=_beneath(options, "choosing"),
+            validation=validation,
+            options=beneath(options, "choosing"),
         )
         curves["choosing"] = _curve(model)
-        model = type(model)(model.chosen)
-        options = _beneath(options, "final")
+        reached = _reached(model, curves["choosing"], validation)
+        chose, model = model, type(model)(model.chosen)
+        options = beneath(options, "final")
     model.fit(weighting.training(training.full, training.full_at), options=options)
     curves["final"] = _curve(model)
-    return Fit(model, {stage: curve for stage, curve in curves.items() if curve})
+    return Fit(model, {stage: curve for stage, curve in curves.items() if curve}, reached, chose)
 
 
-def _beneath(options: RunOptions, stage: str) -> RunOptions:
-    """Give each of the two fits a checkpoint folder of its own."""
+def beneath(options: RunOptions, stage: str) -> RunOptions:
+    """Give one of several fits a checkpoint folder of its own."""
     if options.checkpoints is None:
         return options
     return replace(options, checkpoints=options.checkpoints / stage)
@@ -92,3 +102,12 @@ def _beneath(options: RunOptions, stage: str) -> RunOptions:
 def _curve(model: Model[Any]) -> Curve:
     """Return what a model that trains in epochs kept of them; other models have none."""
     return list(getattr(model, "curve", []))
+
+
+def _reached(model: Model[Any], curve: Curve, validation: HeldOut) -> float | None:
+    """Return the metric on validation users: the best of the curve, of a model that keeps one."""
+    from recsys.training.validation import METRIC, validate
+
+    if known := [point[METRIC] for point in curve if METRIC in point]:
+        return float(max(known))
+    return validate(model, validation) if validation.target.matrix.nnz else None

@@ -12,13 +12,15 @@ from recsys.artifacts import Manifest, publish
 from recsys.artifacts.artifact import as_settings
 from recsys.errors import ArtifactError
 from recsys.evaluation.entries import Entry
-from recsys.evaluation.fitting import Fit, fit_with_curves
+from recsys.evaluation.fitting import Fit, beneath, fit_with_curves
 from recsys.evaluation.protocols import Kind, Protocol
 from recsys.interactions.dataset import Dataset
 from recsys.interactions.spec import DatasetSpec
+from recsys.interactions.splits import Training
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import RunOptions
 from recsys.models.registry import make_model
+from recsys.recommender.calibration import Calibration, calibrate, shares_of
 from recsys.settings import validated
 
 
@@ -93,11 +95,36 @@ class Published:
     seconds: float
 
 
-def trained(dataset: Dataset, recipe: Recipe, options: RunOptions) -> Fit:
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A fit, and how its lists foretell what users take; None where too few could be held out."""
+
+    fit: Fit
+    calibration: Calibration | None
+
+
+def trained(dataset: Dataset, recipe: Recipe, options: RunOptions) -> Trained:
     """Train on all of a data set; one with something to choose chooses on a part first."""
     training = Protocol(recipe.protocol).training(dataset, recipe.seed)
     entry = recipe.entry
-    return fit_with_curves(entry.name, entry.settings, entry.weighting, training, options)
+    fit = fit_with_curves(entry.name, entry.settings, entry.weighting, training, options)
+    return Trained(fit, _calibration(training, entry, fit, options))
+
+
+def _calibration(
+    training: Training, entry: Entry, fit: Fit, options: RunOptions
+) -> Calibration | None:
+    """Calibrate on the validation users, with a model that has not learnt from them."""
+    held_out = training.validation.held_out(entry.weighting)
+    if not held_out.target.matrix.nnz or not training.train.n_events:
+        return None
+    model = fit.chose
+    if model is None:
+        model = make_model(entry.name, entry.settings).fit(
+            entry.weighting.training(training.train, training.train_at),
+            options=beneath(options, "calibrating"),
+        )
+    return calibrate(model, held_out, shares_of(Weighting().histories(training.train)))
 
 
 def train_and_publish(
@@ -105,9 +132,10 @@ def train_and_publish(
 ) -> Published:
     """Train on all of a data set, and make what was learnt the current model in `models`."""
     started = time.perf_counter()
-    fit = trained(dataset, recipe, options)
+    done = trained(dataset, recipe, options)
+    fit = done.fit
     seconds = time.perf_counter() - started
-    metrics = _metrics(fit)
+    metrics = {} if fit.validation is None else {"validation ndcg@100": fit.validation}
     version = publish(
         models,
         fit.model,
@@ -115,11 +143,6 @@ def train_and_publish(
         weighting=recipe.entry.weighting,
         metrics=metrics,
         training=recipe.described(),
+        calibration=done.calibration.described() if done.calibration else None,
     )
     return Published(version, fit, metrics, seconds)
-
-
-def _metrics(fit: Fit) -> dict[str, float]:
-    """Return the best metric on the users on whom was chosen, where something was."""
-    points = [point for point in fit.curves.get("choosing", []) if "ndcg@100" in point]
-    return {"validation ndcg@100": max(point["ndcg@100"] for point in points)} if points else {}

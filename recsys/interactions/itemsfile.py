@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,14 +43,8 @@ def read_catalogue(
     bad_rows
         What to do with rows that cannot be used.
     """
-    table, usual, flags = listed.table, listed.columns, listed.flags
-    there = table.names()
-    if columns.item not in there and {usual["item"], USUAL_COLUMNS["item"]} & set(there):
-        columns = replace(columns, item=None)
-        usual = {**usual, "item": next(n for n in (usual["item"], "item_id") if n in there)}
-    names = choose(
-        table, columns, usual, required=("item",), optional=("title", "category", "price")
-    )
+    table, flags = listed.table, listed.flags
+    names, there = _names(listed, columns), table.names()
     further = [name for name in there if name not in names.values()]
     parsed = read(table, names, bad_rows, texts=further, also=partial(_item_flaws, items=items))
     row_of = _rows(parsed.ids["item"], parsed.keep)
@@ -75,6 +70,32 @@ def read_catalogue(
         {name: text(name) for name in further if name not in flags},
     )
     return catalogue, len(row_of), len(items) - rows.count(None)
+
+
+def read_listed(listed: ItemsTable, columns: Columns, besides: IdMap) -> list[tuple[str, str]]:
+    """Return id and title of the items that a table lists besides some, in its order.
+
+    The table is one that `read_catalogue` has found to be without a bad row.
+    """
+    names = {key: name for key, name in _names(listed, columns).items() if key in ("item", "title")}
+    parsed = read(listed.table, names, BadRows(False, Path()))
+    row_of = _rows(parsed.ids["item"], parsed.keep)
+    titles: list[str | None] = [None] * len(parsed.ids["item"].codes)
+    if "title" in names:
+        column = parsed.raw.columns[names["title"]]
+        titles = _as_text(column, listed.table.place, names["title"]).to_pylist()
+    return [(item, titles[row] or item) for item, row in row_of.items() if item not in besides]
+
+
+def _names(listed: ItemsTable, columns: Columns) -> dict[str, str]:
+    """Return the name of each column that is there, by what it means."""
+    table, usual, there = listed.table, listed.columns, listed.table.names()
+    if columns.item not in there and {usual["item"], USUAL_COLUMNS["item"]} & set(there):
+        columns = replace(columns, item=None)
+        usual = {**usual, "item": next(n for n in (usual["item"], "item_id") if n in there)}
+    return choose(
+        table, columns, usual, required=("item",), optional=("title", "category", "price")
+    )
 
 
 def _as_text(column: Any, place: str, name: str) -> Any:

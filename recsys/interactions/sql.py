@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -129,6 +129,44 @@ def find_tables(url: str, spec: DatasetSpec) -> Iterator[tuple[Found, str, str]]
         raise DataError(_reason(error), file=shown, hint="check the URL and the query") from error
     finally:
         engine.dispose()
+
+
+def read_query(url: str, query: str) -> Iterator[tuple[list[str], Sequence[Sequence[Any]]]]:
+    """Yield the names of the columns and some of the rows, until a query's result is read.
+
+    Raises
+    ------
+    SettingsError, MissingDependencyError, DataError
+        As in `find_tables`.
+    """
+    engine, shown = _engine(url)
+    try:
+        with engine.connect() as connection:
+            connection.execution_options(
+                stream_results=True, max_row_buffer=_CHUNK, no_parameters=True
+            )
+            asked = SqlQuery(connection, f"{shown} query", query)
+            names, result = asked.names(), asked._result
+            yield names, ()
+            for rows in result.partitions(_CHUNK):
+                yield names, rows
+    except SQLAlchemyError as error:
+        raise DataError(_reason(error), file=shown, hint="check the URL and the query") from error
+    finally:
+        engine.dispose()
+
+
+def shown_url(url: str) -> str:
+    """Return a database's URL without its secrets, for messages.
+
+    Raises
+    ------
+    SettingsError
+        It is none.
+    """
+    engine, shown = _engine(url)
+    engine.dispose()
+    return shown
 
 
 def _engine(url: str) -> tuple[sa.Engine, str]:

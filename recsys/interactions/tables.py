@@ -179,9 +179,14 @@ class Histories:
 
     def mask(self, scores: FloatArray) -> FloatArray:
         """Set the scores, (b, n_items), of each history's own items to −inf, in place."""
-        row_of = np.repeat(np.arange(len(self)), np.diff(self.matrix.indptr))
-        scores[row_of, self.matrix.indices] = -np.inf
+        scores[self.cells()] = -np.inf
         return scores
+
+    def cells(self, entries: BoolArray | None = None) -> tuple[LongArray, IntArray]:
+        """Return row and column of the entries, or of those at which `entries`, (nnz,), is true."""
+        rows = np.repeat(np.arange(len(self)), np.diff(self.matrix.indptr))
+        columns = self.matrix.indices
+        return (rows, columns) if entries is None else (rows[entries], columns[entries])
 
     def batches(self, size: int) -> Iterator[tuple[int, Histories]]:
         """Yield (first row, at most `size` rows) from top to bottom."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 
-from recsys.errors import DataError, NotFittedError
+from recsys.errors import DataError, NotFittedError, UsageError
 from recsys.files import Tensors
 from recsys.interactions.tables import FloatArray, HeldOut, Histories
 from recsys.models.item_item import Grams
@@ -46,6 +46,39 @@ class RunOptions:
     grams: Grams | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Factored:
+    """Scores as h(x) Wᵀ + b: what a model makes of histories, times a vector of each item.
+
+    Attributes
+    ----------
+    encode
+        h: histories to float32 (b, width).
+    weights, bias
+        W, float32 (n_items, width), and b, (n_items,).
+    """
+
+    encode: Callable[[Histories], FloatArray]
+    weights: FloatArray
+    bias: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Latents of histories: what a model makes of each before it scores.
+
+    Attributes
+    ----------
+    mean
+        float32 (b, width).
+    variance
+        float32 (b, width), of the models whose latents are distributions; None for the others.
+    """
+
+    mean: FloatArray
+    variance: FloatArray | None = None
+
+
 @dataclass(frozen=True)
 class NoSettings:
     """The config of a model that has nothing to set."""
@@ -70,6 +103,7 @@ class Model(ABC, Generic[ConfigT]):
     config_type: ClassVar[type[Any]] = NoSettings
     needs_times: ClassVar[bool] = False
     ignores_itself: ClassVar[bool] = False  # an entry adds nothing to its own item's score
+    has_latents: ClassVar[bool] = False  # scores go through a vector of each history and item
 
     def __init__(self, config: ConfigT | None = None) -> None:
         self.config: ConfigT = self.config_type() if config is None else config
@@ -140,13 +174,61 @@ class Model(ABC, Generic[ConfigT]):
         DataError
             The histories have another catalogue size than the training had.
         """
+        self._check(histories)
+        return np.ascontiguousarray(self._score(histories), dtype=np.float32)
+
+    def embed(self, histories: Histories) -> Embedding:
+        """Return the latents of histories.
+
+        Raises
+        ------
+        UsageError
+            The model has none: its scores do not go through a vector of each history.
+        NotFittedError, DataError
+            As for `score`.
+        """
+        self.check_latents()
+        self._check(histories)
+        return self._embed(histories)
+
+    def embed_items(self) -> FloatArray:
+        """Return a vector of each item, float32 (n_items, width), by which scores are made.
+
+        The rows of what turns latents, or the last layer before the scores, into scores; their
+        width need not be that of the latents.
+
+        Raises
+        ------
+        UsageError
+            The model has none.
+        NotFittedError
+            Before `fit`.
+        """
+        self.check_latents()
+        self.check_fitted()
+        return self._item_vectors()
+
+    def _check(self, histories: Histories) -> None:
         if histories.n_items != self.n_items:
             raise DataError(
                 f"histories of {histories.n_items} items for a model of {self.n_items} items"
             )
         if self.needs_times and histories.times is None:
             raise DataError(f"{self.name} needs the time of each interaction")
-        return np.ascontiguousarray(self._score(histories), dtype=np.float32)
+
+    def check_latents(self) -> None:
+        """Raise UsageError for a model that has no latents, fitted or not."""
+        if not self.has_latents:
+            raise UsageError(
+                f"{self.name} has no latents: its scores do not go through a vector of each "
+                "history; take a model that has them, such as recvae, elsa, als or pure-svd"
+            )
+
+    def _embed(self, histories: Histories) -> Embedding:
+        raise NotImplementedError
+
+    def _item_vectors(self) -> FloatArray:
+        raise NotImplementedError
 
     @property
     def chosen(self) -> ConfigT:
@@ -170,6 +252,10 @@ class Model(ABC, Generic[ConfigT]):
         model._restore(n_items, tensors)
         model._n_items = n_items
         return model
+
+    def factored(self) -> Factored | None:
+        """Return what the scores are a product of; None where they are no such product."""
+        return None
 
     @abstractmethod
     def tensors(self) -> Tensors:

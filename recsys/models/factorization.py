@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from recsys.files import Tensors
 from recsys.interactions.tables import FloatArray, HeldOut, Histories, IntArray, Matrix
 from recsys.models import fold_in
-from recsys.models.base import Model, RunOptions
+from recsys.models.base import Embedding, Model, RunOptions
 from recsys.progress import progress
 from recsys.settings import Search
 
@@ -94,6 +94,7 @@ class ALS(Model[ALSConfig]):
 
     name = "als"
     config_type = ALSConfig
+    has_latents = True
 
     def _fit(
         self,
@@ -111,8 +112,14 @@ class ALS(Model[ALSConfig]):
         self._gram = (factors.T @ factors).astype(np.float64) + ridge
 
     def _score(self, histories: Histories) -> FloatArray:
-        users = fold_in.least_squares(histories.matrix, self._items, self._gram, self.config.alpha)
-        return users @ self._items.T
+        return self._embed(histories).mean @ self._items.T
+
+    def _embed(self, histories: Histories) -> Embedding:
+        matrix, alpha = histories.matrix, self.config.alpha
+        return Embedding(fold_in.least_squares(matrix, self._items, self._gram, alpha))
+
+    def _item_vectors(self) -> FloatArray:
+        return self._items
 
     def tensors(self) -> Tensors:
         """Return Y, float32 (n_items, factors)."""
@@ -146,6 +153,8 @@ class _FoldedIn(Model[FoldInConfigT]):
     row's result depends on its batch.
     """
 
+    has_latents = True
+
     _items: FloatArray  # Y, (n_items, factors)
     _biases: FloatArray  # b, (n_items,)
     _negatives: IntArray  # items drawn by popularity, as implicit draws them
@@ -158,14 +167,20 @@ class _FoldedIn(Model[FoldInConfigT]):
         self._negatives = generator.choice(train.matrix.indices, _NEGATIVES).astype(np.int32)
 
     def _score(self, histories: Histories) -> FloatArray:
-        scores = np.empty((len(histories), len(self._items)), np.float32)
+        return self._embed(histories).mean @ self._items.T + self._biases
+
+    def _embed(self, histories: Histories) -> Embedding:
+        users = np.empty((len(histories), self._items.shape[1]), np.float32)
         with fold_in.blas().limit(limits=1):
             for start, batch in histories.batches(_ROWS):
                 gradient, curvature = self._loss(batch.matrix)
-                factors, steps = self._items.shape[1], self.config.fold_in_steps
-                users = fold_in.descend(gradient, curvature, factors, steps)
-                scores[start : start + len(batch)] = users @ self._items.T + self._biases
-        return scores
+                steps = self.config.fold_in_steps
+                found = fold_in.descend(gradient, curvature, users.shape[1], steps)
+                users[start : start + len(batch)] = found
+        return Embedding(users)
+
+    def _item_vectors(self) -> FloatArray:
+        return self._items
 
     @abstractmethod
     def _loss(self, matrix: Matrix) -> tuple[fold_in.Gradient, fold_in.Doubles]: ...

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import svds
 from recsys.files import Tensors
 from recsys.interactions.tables import FloatArray, HeldOut, Histories, Matrix
 from recsys.models.ageing import HalfLife, recency, times_of
-from recsys.models.base import Model, RunOptions
+from recsys.models.base import Embedding, Model, RunOptions
 from recsys.models.item_item import Doubles, diagonal_free
 from recsys.settings import Search
 
@@ -53,6 +53,7 @@ class PureSVD(Model[PureSVDConfig]):
 
     name = "pure-svd"
     config_type = PureSVDConfig
+    has_latents = True
 
     _encoder: FloatArray
     _decoder: FloatArray
@@ -78,8 +79,13 @@ class PureSVD(Model[PureSVDConfig]):
         self._decoder = np.ascontiguousarray(vectors * popularity[:, None], np.float32)
 
     def _score(self, histories: Histories) -> FloatArray:
-        latent: FloatArray = histories.matrix @ self._encoder  # (b, factors)
-        return latent @ self._decoder.T
+        return self._embed(histories).mean @ self._decoder.T
+
+    def _embed(self, histories: Histories) -> Embedding:
+        return Embedding(histories.matrix @ self._encoder)  # (b, factors)
+
+    def _item_vectors(self) -> FloatArray:
+        return self._decoder
 
     def tensors(self) -> Tensors:
         """Return D^(−α) V and D^α V, float32 (n_items, factors) each."""

@@ -15,12 +15,13 @@ from recsys.recommender.answers import (
     Suggestion,
 )
 from recsys.recommender.recommender import MOST, Recommender, Sight
-from recsys.recommender.rules import AttributeRule, Rules
+from recsys.recommender.rules import AttributeRule, CategoryLimit, Rules
 
 __all__ = [
     "MOST",
     "AttributeRule",
     "Basis",
+    "CategoryLimit",
     "Contribution",
     "Explanation",
     "Fallback",

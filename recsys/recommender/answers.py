@@ -49,6 +49,14 @@ class Suggestion:
         Finite.
     because
         What of the history adds most to the score, at most three; None where nobody asked.
+    new
+        Whether it has its place as a product that the model knows little of: the score is then how
+        like the history it is, 0 to 1.
+    probability
+        How likely the user takes it; None where nobody asked or it is not known.
+    stability
+        In what share of draws from what the model thinks the user's taste may be it would be
+        listed; None where nobody asked, or of a model that is not variational.
     """
 
     rank: int
@@ -56,15 +64,22 @@ class Suggestion:
     title: str
     score: float
     because: tuple[Contribution, ...] | None = None
+    new: bool = False
+    probability: float | None = None
+    stability: float | None = None
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self, *, uncertainty: bool = False) -> dict[str, Any]:
         """Return it as the API and `--json` show it."""
-        shown = {
+        shown: dict[str, Any] = {
             "rank": self.rank,
             "item": self.item,
             "title": self.title,
             "score": self.score,
         }
+        if self.new:
+            shown["new"] = True
+        if uncertainty:
+            shown |= {"probability": self.probability, "stability": self.stability}
         if self.because is None:
             return shown
         return {**shown, "because": [asdict(each) for each in self.because]}
@@ -82,13 +97,16 @@ class Recommendation:
     items
         Best first.
     note
-        Why the list is shorter than asked for, where it is.
+        Why the list is shorter than asked for, or a figure is missing, where that is so.
+    uncertainty
+        Whether it was asked how sure the items are.
     """
 
     user: str | None
     basis: Basis
     items: tuple[Suggestion, ...]
     note: str | None = None
+    uncertainty: bool = False
 
     def shown(self, model: str, version: str) -> dict[str, Any]:
         """Return it as the API and `--json` show it, with the name and version of the model."""
@@ -97,7 +115,7 @@ class Recommendation:
             "model": model,
             "version": version,
             "basis": self.basis,
-            "items": [suggestion.shown() for suggestion in self.items],
+            "items": [one.shown(uncertainty=self.uncertainty) for one in self.items],
         }
         return shown if self.note is None else {**shown, "note": self.note}
 

@@ -13,6 +13,9 @@ from recsys.interactions.tables import FloatArray, Histories, IntArray
 MOST_LEFT_OUT = 500
 """How many items of one history are left out in turn: the weightiest."""
 
+_TRIED = 5
+"""Items of a long history that are left out in turn for each suggestion of a list."""
+
 _BATCH = 256  # histories scored together: the processor is busy, and their scores fit in memory
 
 
@@ -40,16 +43,65 @@ def contributions(
         int32 (m,) codes, ascending; float32 (n,), f(x); float32 (m, n). m is at most
         `MOST_LEFT_OUT`.
     """
-    entries = np.argsort(-history.matrix.data, kind="stable")[:MOST_LEFT_OUT]
-    entries.sort()
+    return _left_out(score, history, items, _weightiest(history))
+
+
+def main_contributions(
+    score: Callable[[Histories], FloatArray], history: Histories, items: npt.NDArray[np.integer]
+) -> tuple[IntArray, FloatArray]:
+    """Return what those of a history's items add that add most to the scores of some items.
+
+    Of a long history, the five items are left out in turn for each of `items` that score it
+    highest alone, so that a list's reasons cost some ten scores a suggestion, however long the
+    history. Parameters are those of `contributions`.
+
+    Returns
+    -------
+    left_out, added
+        int32 (m,) codes, ascending; float32 (m, n), as exact as those of `contributions`.
+    """
+    entries = _weightiest(history)
+    if len(entries) > _TRIED * len(items):
+        alone = np.zeros((len(entries), history.matrix.nnz), np.bool_)
+        alone[np.arange(len(entries)), entries] = True
+        scores = _scores(score, history, alone, items)  # (m, n)
+        best = np.argpartition(-scores, _TRIED, axis=0)[:_TRIED]
+        entries = entries[np.unique(best)]
+    left_out, _, added = _left_out(score, history, items, entries)
+    return left_out, added
+
+
+def _weightiest(history: Histories) -> npt.NDArray[np.intp]:
+    """Return the places of the weightiest entries, (m,), ascending."""
+    return np.sort(np.argsort(-history.matrix.data, kind="stable")[:MOST_LEFT_OUT])
+
+
+def _left_out(
+    score: Callable[[Histories], FloatArray],
+    history: Histories,
+    items: npt.NDArray[np.integer],
+    entries: npt.NDArray[np.intp],
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Return codes, scores and additions, as `contributions` does, of some of the entries."""
     rows = len(entries) + 1
     kept = np.ones((rows, history.matrix.nnz), np.bool_)  # (1 + m, nnz), the first row whole
     kept[np.arange(1, rows), entries] = False
-    scores = np.empty((rows, len(items)), np.float32)
-    for start in range(0, rows, _BATCH):
+    scores = _scores(score, history, kept, items)
+    return history.matrix.indices[entries], scores[0], scores[0] - scores[1:]
+
+
+def _scores(
+    score: Callable[[Histories], FloatArray],
+    history: Histories,
+    kept: npt.NDArray[np.bool_],
+    items: npt.NDArray[np.integer],
+) -> FloatArray:
+    """Return the scores of `items`, (b, n), for each cut of a history, `kept` of shape (b, nnz)."""
+    scores = np.empty((len(kept), len(items)), np.float32)
+    for start in range(0, len(kept), _BATCH):
         batch = slice(start, start + _BATCH)
         scores[batch] = score(_parts(history, kept[batch]))[:, items]
-    return history.matrix.indices[entries], scores[0], scores[0] - scores[1:]
+    return scores
 
 
 def _parts(history: Histories, kept: npt.NDArray[np.bool_]) -> Histories:

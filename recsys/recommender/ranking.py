@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys.artifacts import Artifact
-from recsys.interactions.tables import FloatArray, Histories, Interactions
-from recsys.recommender.answers import Contribution, Suggestion
-from recsys.recommender.explaining import contributions
+from recsys.interactions.tables import (
+    MICROSECONDS_PER_DAY,
+    BoolArray,
+    FloatArray,
+    Histories,
+    IntArray,
+    Interactions,
+)
+from recsys.models.scoring import Scorer
+from recsys.recommender.answers import Contribution, ItemInfo, Recommendation, Suggestion
+from recsys.recommender.explaining import contributions, main_contributions
+from recsys.recommender.newcomers import Newcomers
 from recsys.recommender.rules import Rules
 from recsys.recommender.shelf import Shelf
+from recsys.recommender.uncertainty import Uncertainty
 
 _BATCH = 256  # users scored together: the processor is busy, and their scores fit in memory
 _REASONS = 3  # of each suggestion
+_NOTHING: Mapping[int, AbstractSet[str]] = MappingProxyType({})
 
 
 class Ranker:
@@ -28,11 +42,17 @@ class Ranker:
         The model, with its weighting.
     shelf
         What its items are.
+    unlisted
+        Products that it does not know.
+    scorer
+        What makes lists of the model.
     """
 
-    def __init__(self, artifact: Artifact, shelf: Shelf) -> None:
+    def __init__(self, artifact: Artifact, shelf: Shelf, unlisted: Shelf, scorer: Scorer) -> None:
         self._model, self._weighting = artifact.model, artifact.weighting
-        self.shelf = shelf
+        self.scorer = scorer
+        self._trained, self._artifact = artifact.interactions, artifact
+        self.shelf, self.unlisted = shelf, unlisted
 
     def lists(
         self,
@@ -43,6 +63,7 @@ class Ranker:
         rules: Rules,
         at: int | None,
         why: bool,
+        unlisted: Mapping[int, AbstractSet[str]] = _NOTHING,
     ) -> Iterator[tuple[Suggestion, ...]]:
         """Score the users at `rows` of `events` in batches and yield each one's list.
 
@@ -56,17 +77,115 @@ class Ranker:
             Reference time for ages.
         why
             Whether to say what of the history adds most to each score.
+        unlisted
+            What users took that the model does not know, by their row of `events`.
         """
+        spare = rules.newcomers if rules.look_at_the_list else 0
+        users = iter(rows.tolist())
+        for histories, lists in self._best(events, rows, k=k + spare, rules=rules, at=at):
+            for row, (found, user) in enumerate(zip(lists, users, strict=False)):
+                if not (why or rules.newcomers):
+                    yield found
+                    continue
+                history = histories.rows(slice(row, row + 1))
+                explained = self._explained(found, history) if why else found
+                seen = unlisted.get(user, frozenset())
+                yield (
+                    self.newcomers.placed(explained, history, k=k, rules=rules, seen=seen, why=why)
+                    if rules.newcomers
+                    else explained
+                )
+
+    def _best(
+        self,
+        events: Interactions,
+        rows: npt.NDArray[np.int64],
+        *,
+        k: int,
+        rules: Rules,
+        at: int | None,
+    ) -> Iterator[tuple[Histories, Iterator[tuple[Suggestion, ...]]]]:
+        """Yield the histories at `rows`, batch by batch, with the list of each."""
         allowed = self.shelf.allowed(rules)
+        if rules.look_at_the_list:
+            for histories, scores in self.scored(events, rows, rules=rules, at=at):
+                yield histories, self.shelf.best(scores, allowed, k, rules)
+            return
+        for histories in self._histories(events, rows, at):
+            barred = None if rules.include_seen else _seen(histories, rules.seen_days, at)
+            top = self.scorer.top(histories, k, allowed=allowed, barred=barred)
+            lists = (_reaching(*top.row(row), rules.min_score) for row in range(len(histories)))
+            yield histories, (self.shelf.suggestions(*found) for found in lists)
+
+    def _histories(
+        self, events: Interactions, rows: npt.NDArray[np.int64], at: int | None
+    ) -> Iterator[Histories]:
         for start in range(0, len(rows), _BATCH):
-            batch = events.rows(rows[start : start + _BATCH])
-            histories = self._weighting.histories(batch, at)
-            scores = _own(self._model.score(histories))  # (b, n_items)
+            yield self._weighting.histories(events.rows(rows[start : start + _BATCH]), at)
+
+    @cached_property
+    def newcomers(self) -> Newcomers:
+        """The products that the model knows little of."""
+        events = np.bincount(self._trained.items, minlength=len(self.shelf.items))
+        return Newcomers(self.shelf, self.unlisted, events)
+
+    @cached_property
+    def uncertainty(self) -> Uncertainty:
+        """Says how sure lists are."""
+        return Uncertainty(self._artifact, self.shelf)
+
+    def unsure(
+        self,
+        found: Sequence[Recommendation],
+        events: Interactions,
+        rows: npt.NDArray[np.int64],
+        *,
+        k: int,
+        rules: Rules,
+        at: int | None,
+    ) -> list[Recommendation]:
+        """Return the lists, one a row of `events`, with how sure they are; that is known at `rows`.
+
+        The other parameters are those with which they were made.
+        """
+        unsure = [replace(one, uncertainty=True) for one in found]
+        histories, allowed = (
+            self._weighting.histories(events.rows(rows), at),
+            self.shelf.allowed(rules),
+        )
+        for start, some in histories.batches(_BATCH):
+            places = rows[start : start + len(some)].tolist()
+            lists = [found[place].items for place in places]
+            sure = self.uncertainty.added(lists, some, k=k, allowed=allowed)
+            for place, items in zip(places, sure, strict=True):
+                notes = [note for note in (found[place].note, self.uncertainty.note) if note]
+                unsure[place] = replace(
+                    unsure[place], items=items, note="; ".join(notes) if notes else None
+                )
+        return unsure
+
+    def title(self, item: str) -> str:
+        """Return what to call an item, known to the model or not."""
+        return (self.unlisted if item in self.unlisted.items else self.shelf).title(item)
+
+    def info(self, item: str) -> ItemInfo | None:
+        """Return what is known of an item, known to the model or not; None for nothing."""
+        return self.shelf.info(item) or self.unlisted.info(item)
+
+    def scored(
+        self, events: Interactions, rows: npt.NDArray[np.int64], *, rules: Rules, at: int | None
+    ) -> Iterator[tuple[Histories, FloatArray]]:
+        """Yield the histories at `rows`, batch by batch, with scores (b, n_items) to write to.
+
+        What the rules leave out for a user's sake (seen, or scored too low) is at −inf.
+        """
+        for histories in self._histories(events, rows, at):
+            scores = self.scorer.score(histories)
             if not rules.include_seen:
-                histories.mask(scores)
-            lists = self.shelf.best(scores, allowed, k, rules)
-            for row, found in enumerate(lists):
-                yield self._explained(found, histories.rows(slice(row, row + 1))) if why else found
+                scores[histories.cells(_seen(histories, rules.seen_days, at))] = -np.inf
+            if rules.min_score is not None:
+                scores[scores < rules.min_score] = -np.inf
+            yield histories, scores
 
     def popular(self, k: int, rules: Rules, *, why: bool) -> tuple[Suggestion, ...]:
         """Return what suits someone of whom nothing is known; nothing speaks for it, then."""
@@ -88,7 +207,7 @@ class Ranker:
         self, found: tuple[Suggestion, ...], history: Histories
     ) -> tuple[Suggestion, ...]:
         items = np.array([self.shelf.items.code(each.item) for each in found], np.int64)
-        left_out, _, added = contributions(self._model.score, history, items)
+        left_out, added = main_contributions(self._model.score, history, items)
         codes = left_out.tolist()
         return tuple(
             replace(each, because=self._reasons(codes, added[:, place], _REASONS))
@@ -107,6 +226,19 @@ class Ranker:
         )
 
 
-def _own(scores: FloatArray) -> FloatArray:
-    """Return scores that may be written to: a model may answer with a view of what it learnt."""
-    return scores if scores.flags.owndata and scores.flags.writeable else scores.copy()
+def _seen(histories: Histories, days: float | None, at: int | None) -> BoolArray:
+    """Return bool (nnz,): what was taken within so many days before `at`, or ever."""
+    if days is None or at is None or histories.times is None:
+        return np.ones(histories.matrix.nnz, np.bool_)
+    recent: BoolArray = histories.times >= at - days * MICROSECONDS_PER_DAY
+    return recent
+
+
+def _reaching(
+    items: IntArray, scores: FloatArray, least: float | None
+) -> tuple[IntArray, FloatArray]:
+    """Return the beginning of a list, best first, whose scores are not below `least`."""
+    if least is None:
+        return items, scores
+    n = np.count_nonzero(scores >= np.float32(least))
+    return items[:n], scores[:n]

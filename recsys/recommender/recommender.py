@@ -14,6 +14,7 @@ from recsys.errors import NotFoundError, UsageError
 from recsys.ids import IdMap
 from recsys.interactions.catalogue import Catalogue
 from recsys.interactions.tables import BoolArray, Interactions
+from recsys.models.scoring import Scorer
 from recsys.recommender.answers import (
     Basis,
     Explanation,
@@ -25,6 +26,7 @@ from recsys.recommender.answers import (
     Suggestion,
 )
 from recsys.recommender.baskets import events_of
+from recsys.recommender.newcomers import nothing_unlisted
 from recsys.recommender.ranking import Ranker
 from recsys.recommender.rules import Rules
 from recsys.recommender.search import find_ids
@@ -64,8 +66,8 @@ class Sight:
     hidden: frozenset[str] = frozenset()
 
     @property
-    def unlisted(self) -> list[tuple[str, int | None]]:
-        """What they took that the model does not know: item and time."""
+    def unlisted(self) -> list[tuple[int, str, int | None]]:
+        """What they took that the model does not know: place of the user, item and time."""
         return []
 
 
@@ -75,7 +77,13 @@ class Recommender:
     Nothing changes once it is open, so threads may share it.
     """
 
-    def __init__(self, artifact: Artifact, shelf: Shelf | None = None) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        shelf: Shelf | None = None,
+        unlisted: Shelf | None = None,
+        scorer: Scorer | None = None,
+    ) -> None:
         self.artifact = artifact
         self.model: str = artifact.manifest.model
         self.version: str = artifact.manifest.version
@@ -83,7 +91,8 @@ class Recommender:
         self.items: IdMap = artifact.items
         self.interactions: Interactions = artifact.interactions
         shelf = shelf or Shelf(artifact.items, artifact.catalogue, Taken(artifact.interactions))
-        self.ranker = Ranker(artifact, shelf)
+        scorer = scorer or Scorer(artifact.model)
+        self.ranker = Ranker(artifact, shelf, unlisted or nothing_unlisted(), scorer)
 
     @classmethod
     def open(cls, models: Path) -> Self:
@@ -113,7 +122,9 @@ class Recommender:
         """What is known of the items, in the order of `items`."""
         return self.ranker.shelf.catalogue
 
-    def restocked(self, catalogue: Catalogue, withheld: BoolArray) -> Recommender:
+    def restocked(
+        self, catalogue: Catalogue, withheld: BoolArray, unlisted: Shelf | None = None
+    ) -> Recommender:
         """Return the same model with another catalogue, without the `withheld` items in any list.
 
         Parameters
@@ -122,8 +133,15 @@ class Recommender:
             What is known of the items, in their order.
         withheld
             bool (n_items,).
+        unlisted
+            Products that the model does not know; None for none.
         """
-        return Recommender(self.artifact, self.ranker.shelf.restocked(catalogue, withheld))
+        shelf = self.ranker.shelf.restocked(catalogue, withheld)
+        return Recommender(self.artifact, shelf, unlisted, self.ranker.scorer)
+
+    def prepare(self) -> None:
+        """Make ready what takes a second and some memory, and pays from some hundred lists on."""
+        self.ranker.scorer.prepare()
 
     def look(self, users: Sequence[str]) -> Sight:
         """Return what an answer for these users rests on; every answer looks once."""
@@ -151,10 +169,13 @@ class Recommender:
         fallback: Fallback = "popular",
         at: int | None = None,
         why: bool = False,
+        uncertainty: bool = False,
     ) -> Recommendation:
         """Return one user's list: `recommend_many` of one."""
-        many = self.recommend_many([user], k=k, rules=rules, fallback=fallback, at=at, why=why)
-        return many[0]
+        (found,) = self.recommend_many(
+            [user], k=k, rules=rules, fallback=fallback, at=at, why=why, uncertainty=uncertainty
+        )
+        return found
 
     def recommend_many(
         self,
@@ -165,6 +186,7 @@ class Recommender:
         fallback: Fallback = "popular",
         at: int | None = None,
         why: bool = False,
+        uncertainty: bool = False,
     ) -> list[Recommendation]:
         """Return each user's list, in the order asked.
 
@@ -182,6 +204,8 @@ class Recommender:
             Reference time for ages, microseconds since 1970 UTC; `reference_time` where None.
         why
             Whether each suggestion says what of the history adds most to its score.
+        uncertainty
+            Whether each says how likely it is taken, and how stable its place is.
 
         Raises
         ------
@@ -197,14 +221,19 @@ class Recommender:
         scored = np.diff(sight.events.indptr) > 0
         at = sight.at if at is None else at
         rows = np.flatnonzero(scored)
-        lists = sight.ranker.lists(sight.events, rows, k=k, rules=rules, at=at, why=why)
+        lists = sight.ranker.lists(
+            sight.events, rows, k=k, rules=rules, at=at, why=why, unlisted=_unlisted(sight, rules)
+        )
         instead = None if scored.all() else _without_history(sight, k, rules, fallback, why=why)
-        return [
+        found = [
             replace(instead, user=user)
             if instead is not None and not has_history
             else _listed(sight, user, next(lists), k, rules)
             for user, has_history in zip(users, scored, strict=True)
         ]
+        if not uncertainty:
+            return found
+        return sight.ranker.unsure(found, sight.events, rows, k=k, rules=rules, at=at)
 
     def recommend_basket(
         self,
@@ -215,6 +244,7 @@ class Recommender:
         fallback: Fallback = "popular",
         at: int | None = None,
         why: bool = False,
+        uncertainty: bool = False,
     ) -> Recommendation:
         """Return the list for a history given outright, oldest entry first.
 
@@ -231,11 +261,15 @@ class Recommender:
         _check(k)
         sight = replace(self.look([]), basis="history")  # whatever is known of others
         if not entries:
-            return _without_history(sight, k, rules, fallback, why=why)
+            instead = _without_history(sight, k, rules, fallback, why=why)
+            return replace(instead, uncertainty=uncertainty)
         now = sight.at if at is None else at
         events = events_of(entries, self.items, self.interactions, now)
         lists = sight.ranker.lists(events, np.arange(1), k=k, rules=rules, at=now, why=why)
-        return _listed(sight, None, next(lists), k, rules)
+        found = _listed(sight, None, next(lists), k, rules)
+        if not uncertainty:
+            return found
+        return sight.ranker.unsure([found], events, np.arange(1), k=k, rules=rules, at=now)[0]
 
     def explain(self, user: str, item: str, *, at: int | None = None) -> Explanation:
         """Return how much each item of a user's history adds to an item's score, left out in turn.
@@ -285,21 +319,21 @@ class Recommender:
         own = sight.events
         times = [None] * own.n_events if own.times is None else own.times.tolist()
         taken = [(self.items[item], time) for item, time in zip(own.items, times, strict=True)]
-        taken += sight.unlisted
+        taken += [(item, time) for _, item, time in sight.unlisted]
         taken.sort(key=lambda event: (event[1] is not None, event[1] or 0))
         # in the order of latest events: counting again moves to the end
         counts: dict[str, int] = {}
         for item, _ in taken:
             counts[item] = counts.pop(item, 0) + 1
-        last, shelf = dict(taken), sight.ranker.shelf
+        last, title = dict(taken), sight.ranker.title
         return tuple(
-            HistoryItem(item, shelf.title(item), count, last[item])
+            HistoryItem(item, title(item), count, last[item])
             for item, count in reversed(counts.items())
         )
 
     def title(self, item: str) -> str:
-        """Return what to call an item: its id, where the catalogue does not have it."""
-        return self.look([]).ranker.shelf.title(item)
+        """Return what to call an item: its id, where nothing is known of it."""
+        return self.look([]).ranker.title(item)
 
     def find_items(self, query: str, limit: int = 20) -> tuple[ItemInfo, ...]:
         """Return items with every word of the query in title or id, whatever the case and accents.
@@ -308,6 +342,16 @@ class Recommender:
         finds everything.
         """
         return self.look([]).ranker.shelf.find(query, limit)
+
+    def items_of(self, ids: Sequence[str]) -> tuple[ItemInfo, ...]:
+        """Return what is known of these items, in the order asked; unknown ids are left out."""
+        ranker = self.look([]).ranker
+        found = (ranker.info(item) for item in ids)
+        return tuple(info for info in found if info is not None)
+
+    def categories(self) -> tuple[tuple[str, int], ...]:
+        """Return each category with how many of the model's items it has, most first."""
+        return self.look([]).ranker.shelf.categories
 
     def find_users(self, query: str, limit: int = 20) -> tuple[str, ...]:
         """Return the model's user ids that contain the query, whatever the case.
@@ -325,6 +369,14 @@ class Recommender:
     def similar_answer(self, item: str, suggestions: Sequence[Suggestion]) -> dict[str, Any]:
         """Return what `similar` found as the API and `--json` show it."""
         return {"item": item, "items": [suggestion.shown() for suggestion in suggestions]}
+
+
+def _unlisted(sight: Sight, rules: Rules) -> dict[int, set[str]]:
+    """Return the users' items that the model does not know, by place, where it matters."""
+    found: dict[int, set[str]] = {}
+    for place, item, _ in sight.unlisted if rules.newcomers else ():
+        found.setdefault(place, set()).add(item)
+    return found
 
 
 def _without_history(

@@ -112,24 +112,30 @@ class Shelf:
         if not allowed.all():
             scores[:, ~allowed] = -np.inf
         if rules.look_at_the_list:
-            lists = (self._chosen(row, k, rules) for row in scores)
+            lists = (self.chosen(row, k, rules) for row in scores)
         else:
             best = top_k(scores, k)
             lists = (best.row(row) for row in range(len(scores)))
-        ids, titles = self.items.ids, self.catalogue.titles
         for items, values in lists:
-            ranked = enumerate(zip(items.tolist(), values.tolist(), strict=True), 1)
-            yield tuple(Suggestion(rank, ids[i], titles[i], score) for rank, (i, score) in ranked)
+            yield self.suggestions(items, values)
+
+    def suggestions(self, items: IntArray, scores: FloatArray) -> tuple[Suggestion, ...]:
+        """Return a list of items, best first, with their scores."""
+        ids, titles = self.items.ids, self.catalogue.titles
+        ranked = enumerate(zip(items.tolist(), scores.tolist(), strict=True), 1)
+        return tuple(Suggestion(rank, ids[i], titles[i], score) for rank, (i, score) in ranked)
 
     def note(self, found: int, k: int, rules: Rules) -> str | None:
         """Return why a list of `found` items is shorter than k, where it is."""
         if found == k:
             return None
-        if rules.category is not None and rules.category not in self._categories:
+        if not found and rules.category is not None and rules.category not in self._categories:
             return f"no item is in category {rules.category!r}"
         for rule in rules.attributes:
-            if self._column(rule.name).is_empty:
+            if not found and self._column(rule.name).is_empty:
                 return f"no item has an attribute {rule.name!r}"
+        if not found and any(limit.least for limit in rules.limits):
+            return "no list has as many items of each category as it must"
         return f"only {found} of {k}: no other item may stand in this list"
 
     def title(self, item: str) -> str:
@@ -141,23 +147,28 @@ class Shelf:
         """Return items that a query finds; see `TitleIndex.find`."""
         return tuple(self._info(item) for item in self._titles.find(query, limit))
 
-    def _chosen(self, scores: FloatArray, k: int, rules: Rules) -> tuple[IntArray, FloatArray]:
+    def chosen(self, scores: FloatArray, k: int, rules: Rules) -> tuple[IntArray, FloatArray]:
         """Return codes and scores of one row's list, whose places depend on each other."""
         candidates = _CANDIDATES * k
-        vectors = self.taken.vectors if rules.diversity > 0 else None
         while True:
             items, values = top_k(scores[np.newaxis], candidates).row(0)
-            places = choose(
-                items,
-                values,
-                k=k,
-                rules=rules,
-                categories=self.catalogue.categories,
-                vectors=vectors,
-            )
+            places = self.places(items, values, k, rules)
             if len(places) == k or len(items) < candidates:
                 return items[places], values[places]
             candidates *= 4
+
+    def places(self, items: IntArray, scores: FloatArray, k: int, rules: Rules) -> list[int]:
+        """Return which of these candidates, best first, make the list: see `choosing.choose`."""
+        values = self.catalogue.attributes.get(rules.variants) if rules.variants else None
+        return choose(
+            items,
+            scores,
+            k=k,
+            rules=rules,
+            categories=self.catalogue.categories,
+            variants=values or (),
+            vectors=self.taken.vectors if rules.diversity > 0 else None,
+        )
 
     def _codes(self, ids: Iterable[str]) -> list[int]:
         """Return the codes of those ids that are an item's."""
@@ -175,6 +186,17 @@ class Shelf:
         if name not in self._columns:
             self._columns[name] = Column(self.catalogue.attributes[name])
         return self._columns[name]
+
+    def info(self, item: str) -> ItemInfo | None:
+        """Return what is known of an item by id; None for one that is not here."""
+        code = self.items.code(item)
+        return None if code is None else self._info(code)
+
+    @property
+    def categories(self) -> tuple[tuple[str, int], ...]:
+        """Each category with how many items it has, most first."""
+        counts = ((name, len(items)) for name, items in self._categories.items())
+        return tuple(sorted(counts, key=lambda each: (-each[1], each[0])))
 
     def _info(self, item: int) -> ItemInfo:
         price = float(self.catalogue.prices[item])

@@ -2,6 +2,7 @@
 
 from recsys.report.axes import Axis
 from recsys.report.bars import Bar, BarPlot
+from recsys.report.cloud import CloudPlot
 from recsys.report.lines import LinePlot, Series
 from recsys.report.page import Cell, Column, Figure, Folded, Note, Page, Plot, Row, Section, Table
 from recsys.report.rendering import render, write_page
@@ -12,6 +13,7 @@ __all__ = [
     "Bar",
     "BarPlot",
     "Cell",
+    "CloudPlot",
     "Column",
     "Figure",
     "Folded",

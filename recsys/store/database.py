@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -13,20 +13,26 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import (
-    ArgumentError,
     DBAPIError,
     DisconnectionError,
-    NoSuchModuleError,
     SQLAlchemyError,
 )
 
-from recsys.errors import MissingDependencyError, SettingsError, StoreDownError, StoreError
+from recsys.errors import (
+    RecsysError,
+    StoreDownError,
+    StoreError,
+)
+from recsys.store.breaker import Breaker
 from recsys.store.upgrading import is_current, upgrade
+from recsys.store.urls import parsed_url
 
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ"]
+Use = Literal["read", "write"]
+Watch = Callable[[Use, float, bool], None]
 
 _WAIT = 10.0  # seconds that a writer waits for the one before it
-_PAUSE = 1.0  # seconds for which a server that did not answer is not asked again
+_CONNECT = 3  # seconds that PostgreSQL has to accept a connection
 _ONE_AT_A_TIME = 5_306_171  # names the advisory locks among others of the same PostgreSQL
 
 
@@ -42,6 +48,11 @@ class Database:
         `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.
     create
         Whether a SQLite file that is not there is made.
+    patience
+        Seconds that PostgreSQL has for each statement, for those whom somebody waits for; None:
+        as long as it takes.
+    watch
+        Told of each use: which, how many seconds it took, and whether the database answered.
 
     Raises
     ------
@@ -51,15 +62,22 @@ class Database:
         PostgreSQL's driver is not installed.
     """
 
-    def __init__(self, url: str, *, create: bool = True) -> None:
-        self._url = _parsed(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        create: bool = True,
+        patience: float | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self._url = parsed_url(url)
         self.shown = self._url.set(query={}).render_as_string(hide_password=True)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
-        self._create = create
-        self._engine = self._sqlite() if self.is_sqlite else self._postgresql()
+        self._create, self._watch = create, watch
+        self._engine = self._sqlite() if self.is_sqlite else self._postgresql(patience)
         self._lock = threading.Lock()
         self._prepared = self._seen = False
-        self._down_until, self._reason = 0.0, ""
+        self._breaker = None if self.is_sqlite else Breaker(self._answers)
 
     @property
     def file(self) -> Path | None:
@@ -81,7 +99,7 @@ class Database:
         """
         if self.file is not None and not self.file.is_file():
             return False
-        with self._translated(), self._engine.connect() as connection:
+        with self._asking("read"), self._engine.connect() as connection:
             there = set(sa.inspect(connection).get_table_names())
         return {"events", "forgotten", "meta", "alembic_version"} <= there
 
@@ -95,34 +113,33 @@ class Database:
         StoreError
             It was written by a newer version, or is not there and must not be made.
         """
-        if self._prepared:
-            return
-        with self._lock:
-            if not self._prepared:
-                with self._translated():
-                    self._upgrade()
-                self._prepared = self._seen = True
+        if not self._prepared:
+            with self._asking("write"):
+                self._prepare()
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Yield a connection for SELECTs, each of which sees what is committed by then."""
-        self.prepare()
-        with self._translated(), self._engine.connect() as connection:
-            yield connection
+        with self._asking("read"):
+            self._prepare()
+            with self._engine.connect() as connection:
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """Yield a connection in a transaction that is on disk once the block ends well."""
-        self.prepare()
-        with self._transaction("READ COMMITTED", "BEGIN IMMEDIATE") as connection:
-            yield connection
+        with self._asking("write"):
+            self._prepare()
+            with self._transaction("READ COMMITTED", "BEGIN IMMEDIATE") as connection:
+                yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
         """Yield a connection for SELECTs that all see what was committed at the first."""
-        self.prepare()
-        with self._transaction("REPEATABLE READ", "BEGIN") as connection:
-            yield connection
+        with self._asking("read"):
+            self._prepare()
+            with self._transaction("REPEATABLE READ", "BEGIN") as connection:
+                yield connection
 
     def hold(self, connection: sa.Connection, *, alone: bool) -> None:
         """Wait until no transaction that holds this `alone` goes on, or none that holds it.
@@ -135,13 +152,14 @@ class Database:
 
     def tidy(self) -> None:
         """Give back room, and overwrite what was deleted."""
-        self.prepare()
-        with self._translated(), self._engine.connect() as connection:
-            if self.is_sqlite:
-                connection.exec_driver_sql("VACUUM")
-                connection.exec_driver_sql("PRAGMA optimize")
-            else:
-                connection.exec_driver_sql("VACUUM (ANALYZE) events, items, sends, forgotten")
+        with self._asking("write"):
+            self._prepare()
+            with self._engine.connect() as connection:
+                if self.is_sqlite:
+                    connection.exec_driver_sql("VACUUM")
+                    connection.exec_driver_sql("PRAGMA optimize")
+                else:
+                    connection.exec_driver_sql("VACUUM (ANALYZE) events, items, sends, forgotten")
         self.overwrite_log()
 
     def overwrite_log(self) -> None:
@@ -152,6 +170,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; the next call opens new ones."""
+        if self._breaker is not None:
+            self._breaker.close()
         self._engine.dispose()
 
     @contextmanager
@@ -161,22 +181,46 @@ class Database:
             engine = self._engine.execution_options(begin=begin)
         else:
             engine = self._engine.execution_options(isolation_level=isolation)
-        with self._translated(), engine.begin() as connection:
+        with engine.begin() as connection:
             yield connection
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn what SQLAlchemy raises into a StoreDownError of one line."""
-        if time.monotonic() < self._down_until:
-            raise StoreDownError(self._reason)
+    def _asking(self, use: Use) -> Iterator[None]:
+        """Turn what SQLAlchemy raises into a StoreDownError of one line, and tell the watch."""
+        if self._breaker is not None:
+            self._breaker.enter()
+        start, answered = time.perf_counter(), False
         try:
             yield
+            answered = True
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             self._prepared = False  # it may come back empty, or another one
-            self._reason = f"the store {self.shown} does not answer: {_said(error)}"
-            if not self.is_sqlite:
-                self._down_until = time.monotonic() + _PAUSE
-            raise StoreDownError(self._reason) from error
+            reason = f"the store {self.shown} does not answer: {_said(error)}"
+            if self._breaker is not None:
+                self._breaker.failed(reason)
+            raise StoreDownError(reason) from error
+        except RecsysError as error:
+            answered = not isinstance(error, StoreDownError)
+            raise
+        finally:
+            if self._watch is not None:
+                self._watch(use, time.perf_counter() - start, answered)
+
+    def _answers(self) -> bool:
+        try:
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except (SQLAlchemyError, OSError):
+            return False
+        return True
+
+    def _prepare(self) -> None:
+        if self._prepared:
+            return
+        with self._lock:
+            if not self._prepared:
+                self._upgrade()
+                self._prepared = self._seen = True
 
     def _upgrade(self) -> None:
         if self.file is not None and not self.file.is_file():
@@ -193,6 +237,9 @@ class Database:
                 _write_ahead(connection)
         with self._transaction("READ COMMITTED", "BEGIN IMMEDIATE") as connection:
             if not self.is_sqlite:
+                from recsys.store.patience import take_time
+
+                take_time(connection)  # the tables may be large
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ONE_AT_A_TIME}, 0)")
             if not is_current(connection, self.shown):  # another process may have been quicker
                 upgrade(connection)
@@ -210,7 +257,9 @@ class Database:
                 connection.execute(f"PRAGMA {pragma}")
             return connection
 
-        engine = sa.create_engine(self._url, creator=connect, pool_size=8, max_overflow=8)
+        engine = sa.create_engine(
+            self._url, creator=connect, pool_size=8, max_overflow=8, hide_parameters=True
+        )
 
         @sa.event.listens_for(engine, "connect")
         def _remember(_: Any, record: Any) -> None:
@@ -230,9 +279,9 @@ class Database:
 
         return engine
 
-    def _postgresql(self) -> sa.Engine:
-        said = {"connect_timeout": "3", "tcp_user_timeout": "10000"}
-        return sa.create_engine(
+    def _postgresql(self, patience: float | None) -> sa.Engine:
+        said = {"connect_timeout": str(_CONNECT), "tcp_user_timeout": "10000"}
+        engine = sa.create_engine(
             self._url,
             connect_args={
                 name: value for name, value in said.items() if name not in self._url.query
@@ -241,7 +290,13 @@ class Database:
             pool_pre_ping=True,
             pool_size=8,
             max_overflow=8,
+            hide_parameters=True,  # an error may be logged, and they are of people
         )
+        if patience is not None:
+            from recsys.store.patience import limit_waiting
+
+            limit_waiting(engine, patience)
+        return engine
 
 
 def _write_ahead(connection: sa.Connection) -> None:
@@ -256,34 +311,6 @@ def _write_ahead(connection: sa.Connection) -> None:
             time.sleep(0.05)
         else:
             return
-
-
-def _parsed(url: str) -> sa.URL:
-    example = "write it as sqlite:///shop.db or postgresql://user:password@host/name"
-    try:
-        parsed = sa.make_url(url)
-        if parsed.drivername in ("postgresql", "postgres"):
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        parsed.get_dialect().import_dbapi()
-    except NoSuchModuleError as error:
-        raise SettingsError(f"--store: {parsed.drivername} is not supported; {example}") from error
-    except (ArgumentError, ValueError) as error:
-        raise SettingsError(
-            f"--store: {url.partition('://')[0]}://… is no URL; {example}"
-        ) from error
-    except ModuleNotFoundError as error:
-        if error.name == "psycopg":
-            raise MissingDependencyError("psycopg", "postgres", "a store in PostgreSQL") from error
-        raise SettingsError(f"--store: {parsed.drivername} is not supported; {example}") from error
-    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
-        raise SettingsError(f"--store: {parsed.drivername} is not supported; {example}")
-    if parsed.get_backend_name() == "sqlite":
-        name = parsed.database or ":memory:"
-        if name.startswith((":", "file:")):
-            raise SettingsError("--store: SQLite in memory keeps nothing; name a file")
-        # the same name from whatever folder
-        parsed = parsed.set(database=str(Path(name).absolute()))
-    return parsed
 
 
 def _said(error: Exception) -> str:

@@ -196,17 +196,26 @@ _READ = (
 )
 
 
-def of_users(connection: sa.Connection, users: Sequence[str]) -> EventRows:
-    """Return all events of the users, those that were taken back and their removes, too."""
+def of_users(
+    connection: sa.Connection, users: Sequence[str], received: int | None = None
+) -> EventRows:
+    """Return all events of the users, those that were taken back and their removes, too.
+
+    Where `received` is given, those alone that had been received by then, in microseconds.
+    """
     found = EventRows()
+    read = _READ if received is None else _READ.where(events.c.received <= received)
     places = {user: place for place, user in enumerate(users) if storable(user)}
     for some in pieces(places):
-        for user, item, when, value, kind in connection.execute(_READ, {"users": some}):
-            found.users.append(places[user])
-            found.items.append(item)
-            found.times.append(when)
-            found.values.append(1.0 if value is None else value)
-            found.removes.append(kind == "remove")
+        rows = connection.execute(read, {"users": some}).all()
+        if not rows:
+            continue
+        own, items, times, values, kinds = zip(*rows, strict=True)
+        found.users.extend(places[user] for user in own)
+        found.items.extend(items)
+        found.times.extend(times)
+        found.values.extend(1.0 if value is None else value for value in values)
+        found.removes.extend(kind == "remove" for kind in kinds)
     return found
 
 
@@ -217,9 +226,3 @@ def every(connection: sa.Connection) -> Iterator[Event]:
     with streaming.execute(query) as rows:
         for row in rows:
             yield Event(row.id, row.user_id, row.item_id, row.time, row.value, row.type)
-
-
-def newest(connection: sa.Connection) -> int | None:
-    """Return the time of the newest event."""
-    found: int | None = connection.scalar(sa.select(sa.func.max(events.c.time)))
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from recsys.ids import IdMap
 from recsys.interactions.tables import BoolArray, Interactions
 from recsys.recommender import Basis, Recommender, Sight
 from recsys.store.events import EventRows
+from recsys.store.items import ItemState
 from recsys.store.merging import with_events
-from recsys.store.stocking import restocked
+from recsys.store.stocking import restocked, unlisted_shelf
 from recsys.store.store import Counters, Store
 
 
@@ -33,12 +34,15 @@ class _Kept:
         bool (n_items,): items that are blocked or out of stock.
     hidden
         Users of the model who are forgotten.
+    unlisted
+        What the store says of items that the model does not know, by id.
     """
 
     counters: Counters
     recommender: Recommender
     withheld: BoolArray
     hidden: frozenset[str] = frozenset()
+    unlisted: Mapping[str, ItemState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +75,12 @@ class _LiveSight(Sight):
     items: IdMap
 
     @property
-    def unlisted(self) -> list[tuple[str, int | None]]:
-        return [(item, time) for _, item, time, _ in self.rows.in_force() if item not in self.items]
+    def unlisted(self) -> list[tuple[int, str, int | None]]:
+        return [
+            (place, item, time)
+            for place, item, time, _ in self.rows.in_force()
+            if item not in self.items
+        ]
 
 
 class LiveRecommender(Recommender):
@@ -94,7 +102,7 @@ class LiveRecommender(Recommender):
     """
 
     def __init__(self, recommender: Recommender, store: Store, *, required: bool = False) -> None:
-        super().__init__(recommender.artifact)
+        super().__init__(recommender.artifact, scorer=recommender.ranker.scorer)
         self._store, self._required = store, required
         self._lock = threading.Lock()
         self._first = _Kept(Counters(), recommender, np.zeros(len(self.items), np.bool_))
@@ -149,18 +157,22 @@ class LiveRecommender(Recommender):
 
     def _read_anew(self, kept: _Kept, counters: Counters) -> _Kept:
         recommender, withheld, hidden = kept.recommender, kept.withheld, kept.hidden
+        unlisted = kept.unlisted
         if counters.items != kept.counters.items:
             changed = self._store.items(since=kept.counters.items)
             withheld, catalogue = restocked(
                 changed, self.items, self.artifact.catalogue, recommender.catalogue, withheld
             )
-            recommender = recommender.restocked(catalogue, withheld)
+            new = {state.item: state for state in changed if state.item not in self.items}
+            unlisted = {**unlisted, **new}
+            shelf = unlisted_shelf(list(unlisted.values()))
+            recommender = recommender.restocked(catalogue, withheld, shelf)
         if counters.forgotten != kept.counters.forgotten:
             hashed, hashes = self._store.forgotten()
             hidden = frozenset(
                 user for user in (self.users.ids if hashes else ()) if hashed(user) in hashes
             )
-        return _Kept(counters, recommender, withheld, hidden)
+        return _Kept(counters, recommender, withheld, hidden, unlisted)
 
     def _known(self, moment: _Moment, users: Sequence[str]) -> list[bool]:
         live = set(moment.rows.users)
@@ -188,6 +200,15 @@ def default_url(models: Path) -> str:
     return f"sqlite:///{models / 'store.db'}"
 
 
+def store_url(models: Path, url: str | None = None) -> str | None:
+    """Return the store's URL: the one given, or that of a folder of models if there is one."""
+    if url is not None:
+        return url
+    default = default_url(models)
+    file = Store.at(default, create=False).file
+    return None if file is not None and not file.exists() else default
+
+
 def open_live(models: Path, url: str | None = None, *, required: bool = False) -> Recommender:
     """Return the recommender of the current model in `models`, with its store if there is one.
 
@@ -208,9 +229,10 @@ def open_live(models: Path, url: str | None = None, *, required: bool = False) -
         There is no store at the URL, or it is required and does not answer.
     """
     recommender = Recommender.open(models)
-    store = Store.at(url or default_url(models), create=False)
-    if url is None and store.file is not None and not store.file.exists():
+    found = store_url(models, url)
+    if found is None:
         return recommender
+    store = Store.at(found, create=False)
     if required:
         store.prepare()
     return LiveRecommender(recommender, store, required=required)

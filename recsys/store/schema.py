@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration: what a database must be at before anything is read from it."""
 
 INTERACTIONS = "interactions"
@@ -56,6 +56,17 @@ sends = sa.Table(
     sa.Index("sends_to_user", "user_id", "time"),
 )
 
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run", sa.Text, primary_key=True),  # the key of the campaign's run
+    sa.Column("number", sa.BigInteger, nullable=False, unique=True),  # in the order of commits
+    sa.Column("campaign", sa.Text, nullable=False, unique=True),  # what its sends call it
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("lists", sa.JSON, nullable=False),  # suppression lists by name: how many people
+)
+"""Campaigns whose sends were committed."""
+
 keys = sa.Table(
     "keys",
     metadata,
@@ -74,4 +85,4 @@ meta = sa.Table(
     sa.Column("number", sa.BigInteger),
     sa.Column("text", sa.Text),
 )
-"""Counters (items, keys, forgotten) that go up with each change, and the secret of `forgotten`."""
+"""Counters (items, keys, forgotten, sends) that go up with each change; `forgotten`'s secret."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from recsys.ids import IdMap
 from recsys.interactions.catalogue import Catalogue
 from recsys.interactions.tables import BoolArray
+from recsys.recommender.newcomers import unlisted
+from recsys.recommender.shelf import Shelf
 from recsys.store.items import ItemState
 
 
@@ -51,3 +55,15 @@ def restocked(
         now, titles=titles, categories=categories, prices=prices, attributes=attributes
     )
     return withheld, catalogue
+
+
+def unlisted_shelf(states: Sequence[ItemState]) -> Shelf:
+    """Return a shelf of items that the model does not know, in the order of their ids.
+
+    One without a title shows its id.
+    """
+    states = sorted(states, key=lambda state: state.item)
+    items = IdMap(state.item for state in states)
+    withheld = np.array([state.blocked or not state.in_stock for state in states], np.bool_)
+    nothing = Catalogue.untitled(items.ids)
+    return unlisted(items, restocked(states, items, nothing, nothing, withheld)[1], withheld)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -12,21 +13,22 @@ import sqlalchemy as sa
 from recsys.errors import ForgottenError
 from recsys.recommender import HistoryEntry
 from recsys.store import events, forgetting, items, keys, schema, sending
-from recsys.store.database import Database
+from recsys.store.database import Database, Watch
 from recsys.store.events import Added, Event, EventRows
 from recsys.store.forgetting import Forgotten, Hasher
 from recsys.store.items import ItemChanges, ItemState
 from recsys.store.keys import Key, Scope
-from recsys.store.sending import Send
+from recsys.store.sending import Ledger, Send
 
 
 @dataclass(frozen=True)
 class Counters:
-    """What goes up whenever items, keys or the forgotten change: who kept them looks again."""
+    """What goes up when items, keys, the forgotten or sends change: who kept them looks again."""
 
     items: int = -1
     keys: int = -1
     forgotten: int = -1
+    sends: int = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +68,16 @@ class Store:
         self.file: Path | None = database.file
 
     @classmethod
-    def at(cls, url: str, *, create: bool = True) -> Self:
-        """Return the store at a URL, without connecting yet; see `Database` for what it raises."""
-        return cls(Database(url, create=create))
+    def at(
+        cls,
+        url: str,
+        *,
+        create: bool = True,
+        patience: float | None = None,
+        watch: Watch | None = None,
+    ) -> Self:
+        """Return the store at a URL, without connecting yet; see `Database` for the rest."""
+        return cls(Database(url, create=create, patience=patience, watch=watch))
 
     def prepare(self) -> None:
         """Connect, and make or bring up to date what is there."""
@@ -108,8 +117,9 @@ class Store:
         """Return what an answer for these users needs."""
         with self._database.reading() as connection:
             # counters first: what changes in between is noticed the next time
-            counters = _counters(connection)
-            return Look(counters, events.newest(connection), events.of_users(connection, users))
+            found = {row[0]: row[1] for row in connection.execute(_COUNTERS_AND_NEWEST)}
+            newest = found.pop(_NEWEST)
+            return Look(Counters(**found), newest, events.of_users(connection, users))
 
     def history(self, user: str) -> tuple[HistoryEntry, ...]:
         """Return what a user did that was not taken back, oldest first: `histories` of one."""
@@ -180,6 +190,23 @@ class Store:
         with self._database.reading() as connection:
             return sending.to_users(connection, users, since)
 
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """Yield the ledger in a transaction, which a block that raises takes back as a whole."""
+        with self._database.writing() as connection:
+            self._database.hold(connection, alone=False)
+            yield Ledger(connection)
+
+    def committed(self, run: str) -> bool:
+        """Return whether the sends of a run are in the ledger."""
+        with self._database.reading() as connection:
+            return sending.committed(connection, run) is not None
+
+    def list_sizes(self) -> dict[str, int]:
+        """Return how many people suppression lists had when a campaign was last committed."""
+        with self._database.reading() as connection:
+            return sending.list_sizes(connection)
+
     def add_key(self, scope: Scope, name: str = "") -> tuple[str, Key]:
         """Make an API key; its text is returned here and never again."""
         with self._database.writing() as connection:
@@ -227,6 +254,12 @@ class Store:
         with self._database.reading() as connection:
             return {name: int(connection.scalar(query) or 0) for name, query in asked.items()}
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """Yield a connection that sees one state of the store, whatever others write."""
+        with self._database.snapshot() as connection:
+            yield connection
+
     def vacuum(self) -> None:
         """Give back room, and overwrite what was deleted."""
         self._database.tidy()
@@ -260,6 +293,10 @@ def open_store(url: str, *, create: bool = True) -> Store:
 
 _COUNTERS = sa.select(schema.meta.c.name, schema.meta.c.number).where(
     schema.meta.c.number.is_not(None)
+)
+_NEWEST = "newest"
+_COUNTERS_AND_NEWEST = sa.union_all(
+    _COUNTERS, sa.select(sa.literal(_NEWEST), sa.func.max(schema.events.c.time))
 )
 
 

@@ -15,6 +15,7 @@ from recsys.interactions.splits import training_split
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import RunOptions
 from recsys.models.registry import make_model
+from recsys.training.validation import validate
 
 SMALL = {"hidden": (8,), "epochs": 6, "patience": 2, "batch_size": 32, "learning_rate": 0.05}
 
@@ -34,6 +35,7 @@ def test_what_validation_chose_is_fixed_in_the_final_fit(shop: Dataset, tmp_path
     fit = fit_with_curves("mult-dae", SMALL, Weighting(), training, options)
     choosing = [point["ndcg@100"] for point in fit.curves["choosing"]]
     assert fit.model.config.epochs == 1 + int(np.argmax(choosing))
+    assert fit.validation == max(choosing)
     assert len(fit.curves["final"]) == fit.model.config.epochs
     histories = Weighting().histories(training.full, training.full_at)
     settings = {**SMALL, "epochs": fit.model.config.epochs}
@@ -42,6 +44,18 @@ def test_what_validation_chose_is_fixed_in_the_final_fit(shop: Dataset, tmp_path
     )
     np.testing.assert_allclose(fit.model.score(histories), alone.score(histories), rtol=1e-5)
     assert {path.name for path in tmp_path.iterdir()} == {"choosing", "final"}
+
+
+def test_what_chose_says_how_good_it_was(shop: Dataset) -> None:
+    training = training_split(shop.interactions, seed=1)
+    settings = {"members": ("ease", "item-knn")}
+    fit = fit_with_curves("blend", settings, Weighting(), training, RunOptions())
+    held_out = training.validation.held_out(Weighting())
+    settings["shares"] = fit.model.config.shares
+    train = Weighting().training(training.train, training.train_at)
+    chosen = make_model("blend", settings).fit(train)
+    assert fit.validation == pytest.approx(validate(chosen, held_out))
+    assert fit_with_curves("ease", {}, Weighting(), training, RunOptions()).validation is None
 
 
 def test_without_validation_users_only_what_needs_them_fails(shop: Dataset) -> None:

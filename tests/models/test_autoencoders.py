@@ -100,7 +100,7 @@ def test_the_kl_term_is_annealed_from_nothing_to_beta() -> None:
     network = MultVAE(config)._build(30)
     initialise(network, torch.Generator().manual_seed(0))
     batch = DeviceHistories(tastes(20, 0), torch.device("cpu")).all()
-    kl = gaussian_kl(*network._encode(batch, batch.normalised))
+    kl = gaussian_kl(*network.encode(batch, batch.normalised))
 
     def loss(epoch: float) -> torch.Tensor:
         return network.loss(batch, torch.Generator().manual_seed(1), epoch)
@@ -116,7 +116,7 @@ def test_mult_vae_learns_from_a_sample_of_the_latent() -> None:
     loss = network.loss(batch, torch.Generator().manual_seed(1), 5)
 
     again = torch.Generator().manual_seed(1)
-    mean, log_variance = network._encode(batch, drop_entries(batch.normalised, 0.5, again))
+    mean, log_variance = network.encode(batch, drop_entries(batch.normalised, 0.5, again))
     latent = mean + log_variance.exp().sqrt() * torch.randn(20, 8, generator=again)
     torch.testing.assert_close(loss, multinomial_loss(network.decoder(latent), batch))
 

@@ -282,3 +282,22 @@ def test_merging_is_what_the_definition_says(
     found_times = [None] * merged.n_events if merged.times is None else merged.times.tolist()
     found = sorted(zip(merged.users.tolist(), merged.items.tolist(), found_times, strict=True))
     assert found == expected
+
+
+def test_items_that_only_the_store_knows_have_their_places(
+    live: LiveRecommender, store: Store, trained: Recommender
+) -> None:
+    rules = Rules(newcomers=2, new_below=1)
+    assert items(live, "u03", rules=rules) == items(trained, "u03")
+    store.set_item("new", {"title": "Thing of another kind", "category": ["kitchen"], "price": 3.0})
+    store.set_item("bare", {"in_stock": True})
+    assert live.title("new") == "Thing of another kind"
+    found = live.recommend("u03", rules=rules)
+    assert [line.item for line in found.items if line.new] == ["new"] == [found.items[-1].item]
+    assert found == live.recommend_many(["u04", "u03"], rules=rules)[1]
+    store.add_events([Event("1", "u03", "new", T), Event("2", "u04", "i01", T)])
+    assert "new" not in items(live, "u03", rules=rules)  # seen
+    assert items(live, "u04", rules=rules)[-1] == "new"
+    assert live.history("u03")[0].title == "Thing of another kind"
+    store.set_item("new", {"blocked": True})
+    assert "new" not in items(live, "u04", rules=rules)

@@ -371,5 +371,5 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
-    with pytest.raises(StoreError, match="newer than the 0001"):
+    with pytest.raises(StoreError, match="newer than the 0002"):
         open_store(f"sqlite:///{file}")

@@ -14,14 +14,14 @@ from recsys.errors import NotFittedError
 from recsys.files import Tensors
 from recsys.interactions.tables import FloatArray, HeldOut, Histories
 from recsys.models.autoencoders.layers import initialise
-from recsys.models.base import Model, RunOptions
+from recsys.models.base import Embedding, Factored, Model, RunOptions
 from recsys.settings import Search
 from recsys.training.batches import DeviceHistories
 from recsys.training.checkpoints import Checkpoints, fingerprint
 from recsys.training.device import choose_device, generator_of
 from recsys.training.distributed import world
 from recsys.training.loop import TrainingConfig, train
-from recsys.training.network import Network
+from recsys.training.network import Network, headless, mapped
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,8 @@ class NeuralModel(Model[ConfigT]):
         One point an epoch of the last fit: `epoch`, `loss`, what else the network measures
         and, with validation, `ndcg@100`.
     """
+
+    has_latents = True
 
     def __init__(self, config: ConfigT | None = None) -> None:
         super().__init__(config)
@@ -141,6 +143,29 @@ class NeuralModel(Model[ConfigT]):
     def _score(self, histories: Histories) -> FloatArray:
         return self._fitted.score(self._seen(histories))
 
+    @torch.inference_mode()
+    def _embed(self, histories: Histories) -> Embedding:
+        network = self._fitted
+        batch = DeviceHistories(self._seen(histories), network.device).all()
+        return Embedding(network.latents(batch).numpy(force=True))
+
+    @torch.inference_mode()
+    def _item_vectors(self) -> FloatArray:
+        vectors: FloatArray = self._fitted.item_vectors().numpy(force=True)
+        return vectors
+
+    def factored(self) -> Factored | None:
+        """Return the network without its output layer, and that layer, where it comes last."""
+        parts = headless(self._fitted, self.n_items)
+        if parts is None:
+            return None
+        network, output = parts
+        return Factored(
+            lambda histories: network.score(self._seen(histories)),
+            output.weight.detach().numpy(),
+            output.bias.detach().numpy(),
+        )
+
     @property
     def _draws_by_popularity(self) -> bool:
         config = self.config
@@ -153,8 +178,8 @@ class NeuralModel(Model[ConfigT]):
     def _restore(self, n_items: int, tensors: Tensors) -> None:
         network = self._build(n_items)
         network.release()
-        # torch.tensor copies: the arrays may be read-only, which tensors cannot be
-        network.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})
+        weights = {name: mapped(array) for name, array in tensors.items()}
+        network.load_state_dict(weights, assign=True)
         self._network = network
 
     @property

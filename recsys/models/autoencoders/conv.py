@@ -82,13 +82,22 @@ class _Conv(Network):
         weights = drop_entries(batch.weights, self.config.dropout, generator)
         return multinomial_loss(self._logits(batch, weights), batch)
 
+    def latents(self, batch: Batch) -> Tensor:
+        return self._code(batch, batch.weights)
+
+    def item_vectors(self) -> Tensor:
+        return self.decoder.weight
+
     def _logits(self, batch: Batch, weights: Tensor) -> Tensor:
+        logits: Tensor = self.decoder(self._code(batch, weights))
+        return logits
+
+    def _code(self, batch: Batch, weights: Tensor) -> Tensor:
+        """Return float32 (b, width)."""
         hidden, there = self._sequences(batch, weights)
         for convolution in self.convolutions:
             hidden = hidden + convolution(hidden).relu() * there
-        code = hidden.sum(2) / there.sum(2).clamp(min=1).sqrt()  # (b, width)
-        logits: Tensor = self.decoder(code.tanh())
-        return logits
+        return (hidden.sum(2) / there.sum(2).clamp(min=1).sqrt()).tanh()
 
     def _sequences(self, batch: Batch, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Return embeddings, (b, width, length), newest last, and where there are any, 1 or 0."""

@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from recsys.models.autoencoders.base import NeuralModel
-from recsys.models.autoencoders.layers import without_itself
+from recsys.models.autoencoders.layers import sum_rows, without_itself
 from recsys.settings import Search
 from recsys.training.batches import Batch
 from recsys.training.loop import TrainingConfig
@@ -53,6 +54,13 @@ class _ELSA(Network):
 
     def forward(self, batch: Batch) -> Tensor:
         return without_itself(self.factors, batch, batch.weights)
+
+    def latents(self, batch: Batch) -> Tensor:
+        """Return x A, float32 (b, factors)."""
+        return sum_rows(self.item_vectors(), batch, batch.weights)
+
+    def item_vectors(self) -> Tensor:
+        return functional.normalize(self.factors)
 
     def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:  # noqa: ARG002
         return cosine_loss(self(batch), batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from recsys.models.autoencoders.layers import (
     HistoryLayer,
@@ -41,12 +41,23 @@ class FeedForward(Network):
         super().__init__()
         self.first = HistoryLayer(n_items, hidden[0], sparse=sampled is not None)
         self.rest = tanh_layers((*hidden, *reversed(hidden[:-1]), n_items))
-        self.dropout, self.sampled = dropout, sampled
+        self.dropout, self.sampled, self.depth = dropout, sampled, len(hidden)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return float32 (b, n_items)."""
         logits: Tensor = self.rest(self._code(batch, batch.normalised))
         return logits
+
+    def latents(self, batch: Batch) -> Tensor:
+        """Return the narrowest layer: float32 (b, hidden[-1])."""
+        encoder = self.rest[: 2 * (self.depth - 1)]  # each layer is followed by its tanh
+        latents: Tensor = encoder(self._code(batch, batch.normalised))
+        return latents
+
+    def item_vectors(self) -> Tensor:
+        """Return the output layer's rows: float32 (n_items, hidden[0])."""
+        output: nn.Linear = self.rest[-1]  # type: ignore[assignment]
+        return output.weight
 
     def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:  # noqa: ARG002
         """Return the multinomial loss of whole histories, given what dropout left of them."""

@@ -7,19 +7,19 @@ from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
-from recsys.models.autoencoders.base import AutoencoderConfig, NeuralModel
+from recsys.models.autoencoders.base import AutoencoderConfig
 from recsys.models.autoencoders.layers import (
     HistoryLayer,
     drop_entries,
     multinomial,
     tanh_layers,
 )
+from recsys.models.autoencoders.variational import VariationalModel, VariationalNetwork
 from recsys.settings import Search
 from recsys.training.batches import Batch
 from recsys.training.losses import gaussian_kl
-from recsys.training.network import Network
 from recsys.training.schedules import ramp
 
 
@@ -48,7 +48,7 @@ class MultVAEConfig(AutoencoderConfig):
     anneal_epochs: Annotated[float, Field(ge=0)] = 20
 
 
-class MultVAE(NeuralModel[MultVAEConfig]):
+class MultVAE(VariationalModel[MultVAEConfig]):
     """Rebuilds a history from a distribution over latents.
 
     The encoder turns a history, scaled to length 1 and corrupted by dropout, into a mean μ and a
@@ -63,7 +63,7 @@ class MultVAE(NeuralModel[MultVAEConfig]):
         return _VAE(n_items, self.config)
 
 
-class _VAE(Network):
+class _VAE(VariationalNetwork):
     def __init__(self, n_items: int, config: MultVAEConfig) -> None:
         super().__init__()
         *widths, latent = config.hidden
@@ -72,21 +72,24 @@ class _VAE(Network):
         self.encoder = tanh_layers((*widths, 2 * latent))
         self.decoder = tanh_layers((latent, *reversed(widths), n_items))
 
-    def forward(self, batch: Batch) -> Tensor:
-        mean, _ = self._encode(batch, batch.normalised)
-        logits: Tensor = self.decoder(mean)
-        return logits
-
     def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:
         weights = drop_entries(batch.normalised, self.config.dropout, generator)
-        mean, log_variance = self._encode(batch, weights)  # (b, latent) each
+        mean, log_variance = self.encode(batch, weights)  # (b, latent) each
         noise = torch.empty_like(mean).normal_(generator=generator)
         latent = mean + (log_variance / 2).exp() * noise
         loss = multinomial(self.decoder, latent, batch, self.config.sampled, generator)
         beta = ramp(epoch, self.config.anneal_epochs, self.config.beta)
         return loss + beta * gaussian_kl(mean, log_variance)
 
-    def _encode(self, batch: Batch, weights: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, batch: Batch, weights: Tensor) -> tuple[Tensor, Tensor]:
         code = self.encoder(self.first(batch, weights).tanh()).float()  # (b, 2 latent)
         mean, log_variance = code.chunk(2, dim=1)
         return mean, log_variance
+
+    def decode(self, latent: Tensor) -> Tensor:
+        logits: Tensor = self.decoder(latent)
+        return logits
+
+    def item_vectors(self) -> Tensor:
+        output: nn.Linear = self.decoder[-1]  # type: ignore[assignment]
+        return output.weight

@@ -11,13 +11,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys.models.autoencoders.base import NeuralModel
 from recsys.models.autoencoders.layers import HistoryLayer, drop_entries, linear
+from recsys.models.autoencoders.variational import VariationalModel, VariationalNetwork
 from recsys.settings import Search
 from recsys.training.batches import Batch
 from recsys.training.loop import TrainingConfig
 from recsys.training.losses import multinomial_loss
-from recsys.training.network import Network
 
 _ROUND = 4  # epochs: three for the encoder, the fourth for the decoder
 _DEPTH = 5  # layers of the encoder
@@ -53,7 +52,7 @@ class RecVAEConfig(TrainingConfig):
     gamma: Annotated[float, Field(ge=0), Search(1e-3, 0.02, log=True)] = 0.005
 
 
-class RecVAE(NeuralModel[RecVAEConfig]):
+class RecVAE(VariationalModel[RecVAEConfig]):
     """Rebuilds a history from a distribution over latents that must not run from what it was.
 
     The encoder turns a history x, scaled to length 1, into q(u|x) = N(μ, σ²); the linear decoder
@@ -74,7 +73,7 @@ class RecVAE(NeuralModel[RecVAEConfig]):
         return _RecVAE(n_items, self.config)
 
 
-class _RecVAE(Network):
+class _RecVAE(VariationalNetwork):
     def __init__(self, n_items: int, config: RecVAEConfig) -> None:
         super().__init__()
         self.config = config
@@ -93,16 +92,22 @@ class _RecVAE(Network):
     def release(self) -> None:
         del self.old
 
-    def forward(self, batch: Batch) -> Tensor:
-        mean, _ = self.encoder(batch, batch.normalised)
-        logits: Tensor = self.decoder(mean)
+    def encode(self, batch: Batch, weights: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.encoder(batch, weights)
+        return mean, log_variance
+
+    def decode(self, latent: Tensor) -> Tensor:
+        logits: Tensor = self.decoder(latent)
         return logits
+
+    def item_vectors(self) -> Tensor:
+        return self.decoder.weight
 
     def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:
         for_decoder = _is_for_decoder(epoch)
         whole = batch.normalised
         seen = whole if for_decoder else drop_entries(whole, self.config.dropout, generator)
-        mean, log_variance = self.encoder(batch, seen)  # (b, latent) each
+        mean, log_variance = self.encode(batch, seen)  # (b, latent) each
         noise = torch.empty_like(mean).normal_(generator=generator)
         latent = mean + (log_variance / 2).exp() * noise
         loss = multinomial_loss(self.decoder(latent), batch)

@@ -75,12 +75,24 @@ class _Residual(Network):
     def forward(self, batch: Batch) -> Tensor:
         return self._scores(batch, batch.normalised)
 
+    def latents(self, batch: Batch) -> Tensor:
+        """Return the network's code, float32 (b, width); the linear part has none."""
+        return self._code(batch, batch.normalised)
+
+    def item_vectors(self) -> Tensor:
+        return self.encoder.weight
+
     def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:  # noqa: ARG002
         weights = drop_entries(batch.normalised, self.config.dropout, generator)
         scores = self._scores(batch, weights)
         return hidden_cosine_loss(scores, batch, weights == 0, self.config.length_power)
 
     def _scores(self, batch: Batch, weights: Tensor) -> Tensor:
-        code = self.encoder(batch, weights).tanh()  # (b, width)
+        code = self._code(batch, weights)
         network = functional.linear(code, self.encoder.weight, self.bias)  # (b, n_items)
         return network + self.log_scale.exp() * without_itself(self.factors, batch, weights)
+
+    def _code(self, batch: Batch, weights: Tensor) -> Tensor:
+        """Return float32 (b, width)."""
+        code: Tensor = self.encoder(batch, weights).tanh()
+        return code

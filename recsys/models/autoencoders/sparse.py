@@ -79,6 +79,12 @@ class _Sparse(Network):
         logits: Tensor = self.decoder(self.code(batch, batch.normalised))
         return logits
 
+    def latents(self, batch: Batch) -> Tensor:
+        return self.code(batch, batch.normalised)
+
+    def item_vectors(self) -> Tensor:
+        return self.decoder.weight
+
     def loss(self, batch: Batch, generator: torch.Generator, epoch: float) -> Tensor:  # noqa: ARG002
         code = self.code(batch, drop_entries(batch.normalised, self.dropout, generator))
         self._n_active += code.detach().count_nonzero()
