@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -47,6 +47,47 @@ class ItemsAnswer(BaseModel):
     """Items found."""
 
     items: list[ItemInfo]
+
+
+class CategoryCount(BaseModel):
+    """A category."""
+
+    category: str
+    items: int = Field(description="How many items are in it.")
+
+
+class CategoriesAnswer(BaseModel):
+    """The categories of the items, those of most items first."""
+
+    categories: list[CategoryCount]
+
+
+class ModelData(BaseModel):
+    """What a model was trained on."""
+
+    name: str
+    users: int
+    items: int
+    interactions: int
+    reference_time: str | None = Field(
+        description="When the newest event was, ISO 8601 in UTC; null where times are unknown.",
+        json_schema_extra={"example": "2011-12-09T12:50:00Z"},
+    )
+
+
+class ModelAnswer(BaseModel):
+    """The model being served."""
+
+    model: str = Field(description="The model's name.")
+    version: str = Field(description="The published version of the model.")
+    created: str = Field(
+        description="When it was published, ISO 8601.",
+        json_schema_extra={"example": "2026-01-31T12:00:00+00:00"},
+    )
+    data: ModelData
+    metrics: dict[str, Any] = Field(
+        description="What it reached on users held out while settings were chosen, if any were."
+    )
 
 
 class UsersAnswer(BaseModel):

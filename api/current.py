@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
+from api.metrics import now_serving
 from recsys.errors import ArtifactError, RecsysError
 from recsys.recommender import Recommender
 from recsys.store.live import LiveRecommender
@@ -53,6 +57,22 @@ class CurrentModel:
             raise ArtifactError(self._reason)
         return self._recommender
 
+    def reload(self) -> Recommender:
+        """Open what is current anew, and have every process of this folder do so when next asked.
+
+        Raises
+        ------
+        ArtifactError
+            It cannot be opened; the model before it stays, if there is one.
+        """
+        with suppress(OSError):  # a folder that is not ours to write: then this process alone
+            os.utime(self._link, follow_symlinks=False)
+        with self._lock:
+            self._mark = self._look()
+            if self._mark is None or not self._open():
+                raise ArtifactError(self._reason)
+        return self.recommender()
+
     def _look(self) -> _Mark | None:
         """Return what changes whenever `current` is switched; None where there is none."""
         try:
@@ -75,14 +95,27 @@ class CurrentModel:
         finally:
             self._lock.release()
 
-    def _open(self) -> None:
+    def _open(self) -> bool:
         try:
             opened = Recommender.open(self._models)
+            live = LiveRecommender(opened, self._store)
+            live.prepare()
             opened.similar(opened.items[0], k=1)  # touches what is made or mapped at first use,
             opened.find_items("", 1)  # so that no request waits for it
+            live.answer(live.recommend(live.users[0]))
         except (RecsysError, OSError) as error:
             self._reason = str(error)
             _log.error("cannot open the model in %s: %s", self._models, error)
-        else:
-            self._recommender = LiveRecommender(opened, self._store)
-            _log.info("serving %s %s", opened.model, opened.version)
+            return False
+        now_serving(opened, self._recommender)
+        self._recommender = live
+        _tidy()
+        _log.info("serving %s %s", opened.model, opened.version)
+        return True
+
+
+def _tidy() -> None:
+    """Let the garbage collector pass by what stays: a look at all of it stops every request."""
+    gc.unfreeze()  # the model before this one goes, if nothing uses it any more
+    gc.collect()
+    gc.freeze()

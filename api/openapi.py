@@ -86,7 +86,7 @@ def _described(operation: Operation, name: str, documentation: str) -> dict[str,
     if operation.body is not None:
         body = _content(operation.body, "application/json", operation.body.__doc__ or "")
         described["requestBody"] = {**body, "required": True}
-    keyed = () if operation.scope is None else (401, 403)
+    keyed = () if operation.scope is None else (401, 403, 429)
     for status in sorted({400, *keyed, *operation.problems, 500}):
         phrase = HTTPStatus(status).phrase
         described["responses"][str(status)] = _content(Problem, PROBLEM, phrase)

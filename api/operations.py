@@ -11,6 +11,8 @@ from flask import Response, current_app, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from api.answer_schemas import RecommendAnswer
+from api.metrics import list_answered
 from api.problems import LARGEST_BODY, FieldProblem, InvalidRequestError
 from api.schemas import NoParameters, Request, Several
 from api.served import served
@@ -56,7 +58,7 @@ class Operation:
         @wraps(view)
         def validated_view(**path: str) -> Response:
             if self.scope is not None:
-                served().access.check(self.scope, request.headers.get("Authorization"))
+                admit(self.scope)
             given: list[Any] = []
             if self.path is not None:
                 given.append(_validated(self.path, path, "path"))
@@ -65,10 +67,19 @@ class Operation:
                 given.append(query)
             if self.body is not None:
                 given.append(_body(self.body))
-            return rendered(view(*given))
+            answer = view(*given)
+            if self.answer is RecommendAnswer and isinstance(answer, Mapping):
+                list_answered(answer["basis"])
+            return rendered(answer)
 
         validated_view.operation = self  # type: ignore[attr-defined]
         return validated_view
+
+
+def admit(scope: Scope) -> None:
+    """Refuse a request without the key it needs, or of one who asks too often."""
+    header = request.headers.get("Authorization")
+    served().access.check(scope, header, request.remote_addr)
 
 
 def _query(kind: type[Request]) -> Request:

@@ -24,6 +24,16 @@ PROBLEM = "application/problem+json"
 LARGEST_BODY = 2**20
 """Bytes that a request's body may have."""
 
+KINDS: dict[str, str] = {
+    "urn:recsys:problem:invalid-request": "The request cannot be meant; `errors` names each place.",
+    "urn:recsys:problem:unknown-user": "Nobody here knows the user.",
+    "urn:recsys:problem:unknown-item": "The model does not know the item.",
+    "urn:recsys:problem:forgotten-user": "Events of someone who asked to be forgotten are refused.",
+    "urn:recsys:problem:no-model": "No model can be served yet; `detail` says why.",
+    "urn:recsys:problem:store-down": "The store does not answer; nothing was written; try again.",
+}
+"""What a problem's `type` may be, besides `about:blank`."""
+
 _DETAILS: dict[int, str] = {
     404: "there is nothing at this address; /openapi.json lists what there is",
     405: "this address does not take this method; the Allow header lists those it takes",
@@ -141,7 +151,7 @@ def _on_http(error: HTTPException) -> Response | HTTPException:
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return error  # a redirection
     detail = _DETAILS.get(error.code, error.description or error.name)
-    kept = ("Allow", "WWW-Authenticate")
+    kept = ("Allow", "WWW-Authenticate", "Retry-After")
     headers = [(name, value) for name, value in error.get_headers() if name in kept]
     return problem(error.code, detail, headers=headers)
 

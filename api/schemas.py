@@ -135,6 +135,7 @@ class ListArguments(TypedDict):
     fallback: Fallback
     at: int | None
     why: bool
+    uncertainty: bool
 
 
 class Options(Request):
@@ -181,6 +182,14 @@ class Options(Request):
     include_seen: Annotated[bool, Field(strict=True)] = Field(
         False, description="Whether items of the history may come back."
     )
+    newcomers: Annotated[int, Field(ge=0, le=MOST, strict=True)] = Field(
+        0,
+        description="How many places at most, the last ones, go to new products that are like the "
+        "history in title, category and price.",
+    )
+    new_below: Annotated[int, Field(ge=1, strict=True)] = Field(
+        5, description="A product is new that the model was trained on in fewer events than that."
+    )
     fallback: Fallback = Field(
         "popular", description="What an unknown user gets: popular items, or `none`, a 404."
     )
@@ -189,6 +198,12 @@ class Options(Request):
     )
     why: Annotated[bool, Field(strict=True)] = Field(
         False, description="Whether to say of each suggestion what of the history adds most to it."
+    )
+    uncertainty: Annotated[bool, Field(strict=True)] = Field(
+        False,
+        description="Whether to say of each suggestion its `probability`, how likely the user "
+        "takes it, calibrated on users held out in training, and its `stability`, the share of "
+        "draws from a variational model's posterior in which it is listed; null where unknown.",
     )
 
     @property
@@ -204,6 +219,8 @@ class Options(Request):
             only=None if self.only is None else frozenset(self.only),
             per_category=self.per_category,
             diversity=self.diversity,
+            newcomers=self.newcomers,
+            new_below=self.new_below,
         )
         return {
             "k": self.k,
@@ -211,6 +228,7 @@ class Options(Request):
             "fallback": self.fallback,
             "at": self.at,
             "why": self.why,
+            "uncertainty": self.uncertainty,
         }
 
 
@@ -280,10 +298,26 @@ class ExplainQuery(Request):
 
 
 class SearchQuery(Request):
-    """What to search for."""
+    """What to search for, users or items."""
 
     q: str = Field("", description="Words or parts of them, whatever the case; empty finds all.")
     limit: Annotated[int, Field(ge=1, le=100, strict=True, description="How many at most.")] = 20
+
+
+class ItemsQuery(SearchQuery):
+    """Which items."""
+
+    repeatable = frozenset({"ids"})
+
+    ids: Annotated[
+        list[Identifier] | None,
+        Field(fail_fast=True, max_length=MOST),
+        BeforeValidator(_listed_or_none, json_schema_input_type=str | list[Identifier] | None),
+    ] = Field(
+        None,
+        description="Instead of a search, what is known of these items: `ID,ID,…`; those that "
+        "nothing is known of are left out.",
+    )
 
 
 class UserQuery(Request):

@@ -10,9 +10,9 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from api import gunicorn_settings
 from api.app import create_app
 from api.config import Config
+from api.hosting import options
 from recsys.errors import RecsysError
 
 
@@ -22,38 +22,28 @@ class Server(BaseApplication):  # type: ignore[misc]
     Parameters
     ----------
     config
-        What `create_app` takes, in each worker.
+        What `create_app` takes, in each worker, and what gunicorn is told.
     listener
         The socket to answer on.
-    workers
-        How many processes; as many as there are cores where None.
     when_ready
         Called once the server is listening.
     """
 
     def __init__(
-        self,
-        config: Config,
-        listener: socket.socket,
-        *,
-        workers: int | None,
-        when_ready: Callable[[], None],
+        self, config: Config, listener: socket.socket, *, when_ready: Callable[[], None]
     ) -> None:
         self._config = config
         self._settings: dict[str, Any] = {
-            **{name: value for name, value in vars(gunicorn_settings).items() if name.islower()},
+            **options(config),
             "bind": f"fd://{listener.fileno()}",
             "when_ready": lambda _: when_ready(),
         }
-        if workers is not None:
-            self._settings["workers"] = workers
         super().__init__()
 
     def load_config(self) -> None:
-        """Hand the settings to gunicorn, those it knows."""
+        """Hand the settings to gunicorn."""
         for name, value in self._settings.items():
-            if name in self.cfg.settings:
-                self.cfg.set(name, value)
+            self.cfg.set(name, value)
 
     def load(self) -> Flask:
         """Make the app; gunicorn calls this in each worker."""

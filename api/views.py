@@ -8,11 +8,16 @@ from typing import Any
 
 from flask import Blueprint
 
+from api import batching
 from api.answer_schemas import (
+    CategoriesAnswer,
+    CategoryCount,
     ExplainAnswer,
     Health,
     HistoryAnswer,
     ItemsAnswer,
+    ModelAnswer,
+    ModelData,
     Readiness,
     RecommendAnswer,
     SimilarAnswer,
@@ -23,6 +28,7 @@ from api.operations import Operation
 from api.problems import FieldProblem, InvalidRequestError
 from api.schemas import (
     ExplainQuery,
+    ItemsQuery,
     Options,
     RecommendBody,
     RecommendQuery,
@@ -49,7 +55,7 @@ def recommend(query: RecommendQuery) -> Mapping[str, Any]:
     An unknown user gets popular items, `basis` says so; with `fallback=none` it is a 404.
     """
     asked = recommender()
-    return asked.answer(asked.recommend(query.user, **query.arguments))
+    return asked.answer(batching.recommend(asked, query.user, query.arguments))
 
 
 @views.post("/recommend")
@@ -96,10 +102,37 @@ def explain(query: ExplainQuery) -> Mapping[str, Any]:
 
 
 @views.get("/items")
-@Operation(query=SearchQuery, answer=ItemsAnswer, problems=(503,))
-def items(query: SearchQuery) -> ItemsAnswer:
-    """Search items by words of title or id."""
-    return ItemsAnswer(items=list(recommender().find_items(query.q, query.limit)))
+@Operation(query=ItemsQuery, answer=ItemsAnswer, problems=(503,))
+def items(query: ItemsQuery) -> ItemsAnswer:
+    """Search items by words of title or id, or look some up."""
+    asked = recommender()
+    if query.ids is not None:
+        return ItemsAnswer(items=list(asked.items_of(query.ids)))
+    return ItemsAnswer(items=list(asked.find_items(query.q, query.limit)))
+
+
+@views.get("/categories")
+@Operation(answer=CategoriesAnswer, problems=(503,))
+def categories() -> CategoriesAnswer:
+    """List the categories, those of most items first."""
+    counted = recommender().categories()
+    return CategoriesAnswer(
+        categories=[CategoryCount(category=name, items=count) for name, count in counted]
+    )
+
+
+@views.get("/model")
+@Operation(answer=ModelAnswer, problems=(503,))
+def model() -> ModelAnswer:
+    """Say which model answers, what it was trained on, and how good it was."""
+    said = recommender().artifact.manifest
+    return ModelAnswer(
+        model=said.model,
+        version=said.version,
+        created=said.created,
+        data=ModelData(**{name: getattr(said.data, name) for name in ModelData.model_fields}),
+        metrics=said.metrics,
+    )
 
 
 @views.get("/users")

@@ -143,3 +143,10 @@ class ForgottenAnswer(BaseModel):
     events: int = Field(description="How many were erased.")
     sends: int = Field(description="How many were erased.")
     artifacts: list[str] = Field(description="Published models that still hold the person.")
+
+
+class ReloadAnswer(BaseModel):
+    """The model that is served now."""
+
+    model: str
+    version: str

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 from flask import Blueprint
 
+from api.metrics import events_kept
 from api.operations import Operation
 from api.served import served
 from api.write_schemas import (
@@ -18,6 +21,8 @@ from api.write_schemas import (
     UserPath,
 )
 from recsys.artifacts import versions_with
+from recsys.errors import ArtifactError
+from recsys.store.events import Event
 
 writes = Blueprint("writes", __name__)
 
@@ -31,8 +36,17 @@ def events(body: EventsBody) -> EventsAnswer:
     What is accepted is on disk, and counts from the next request on. Items that the model does not
     know are kept, too, and count after the next training.
     """
-    added = served().store.add_events(body.events)
+    given = body.events
+    added = served().store.add_events(given)
+    _count(given)
     return EventsAnswer(accepted=added.accepted, duplicates=added.duplicates)
+
+
+def _count(events: Sequence[Event]) -> None:
+    with suppress(ArtifactError):  # without a model there is no item that it does not know
+        items = served().current.recommender().items
+        unknown = sum(event.item not in items for event in events)
+        events_kept(len(events) - unknown, unknown)
 
 
 # merge_slashes off: an id with // in it is another id than one with /

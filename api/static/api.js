@@ -10,29 +10,47 @@ async function ask(path, options = {}) {
   }
   const answer = await response.json().catch(() => null);
   if (!response.ok || answer === null) {
-    const refusal = new Error(answer?.detail ?? `The server answered ${response.status}.`);
+    const refusal = new Error(reason(response.status, answer));
     refusal.status = response.status;
     throw refusal;
   }
   return answer;
 }
 
-const query = (parameters) => new URLSearchParams(parameters).toString();
+function reason(status, answer) {
+  if (status === 401 || status === 403) return "This server wants a key for reading, which the page does not have.";
+  return answer?.detail ?? `The server answered ${status}.`;
+}
 
-export const ready = () => ask("/readyz");
+const get = (path, parameters, signal) => ask(`${path}?${new URLSearchParams(parameters)}`, { signal });
 
-export const findItems = (q, limit, signal) => ask(`/items?${query({ q, limit })}`, { signal });
+// Resolves to the answer and how many milliseconds it took.
+export async function timed(answer) {
+  const start = performance.now();
+  const found = await answer;
+  return [found, Math.max(1, Math.round(performance.now() - start))];
+}
 
-export const findUsers = (q, limit, signal) => ask(`/users?${query({ q, limit })}`, { signal });
+export const model = () => ask("/model");
 
-export const history = (user, signal) => ask(`/history?${query({ user })}`, { signal });
+export const categories = () => ask("/categories");
 
-export const recommendTo = (user, k, signal) => ask(`/recommend?${query({ user, k })}`, { signal });
+export const findItems = (q, limit, signal) => get("/items", { q, limit }, signal);
 
-export const recommendFor = (items, k, signal) =>
+// What is known of these items: at most a thousand, none with a comma in its id.
+export const itemsOf = (items, signal) => get("/items", { ids: items.slice(0, 1000).join(",") }, signal);
+
+export const findUsers = (q, limit, signal) => get("/users", { q, limit }, signal);
+
+export const history = (user, signal) => get("/history", { user }, signal);
+
+export const similar = (item, k, signal) => get("/similar", { item, k }, signal);
+
+// `whom` is {user} or {history}; `rules` is what else the body may say.
+export const recommend = (whom, rules, signal) =>
   ask("/recommend", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ history: items, k }),
+    body: JSON.stringify({ ...whom, ...rules }),
     signal,
   });

@@ -12,3 +12,16 @@ export function element(name, properties = {}, ...children) {
 }
 
 export const find = (id) => document.getElementById(id);
+
+export const say = (text) => (find("status").textContent = text);
+
+export const counted = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+
+export const message = (title, text) => element("p", { class: "message" }, element("strong", {}, title), text);
+
+export const note = (text) => element("p", { class: "note" }, text);
+
+export const skeleton = () => element("ul", { class: "list skeleton", "aria-hidden": "true" }, ...Array.from({ length: 6 }, () => element("li")));
+
+export const wrong = (error, again) =>
+  element("p", { class: "wrong", role: "alert" }, element("span", {}, error.message), element("button", { type: "button", onclick: again }, "Try again"));

@@ -1,27 +1,34 @@
 // A person picks a customer or builds a basket; history and suggestions stand side by side.
-// What is shown stands in the address (?user=… or ?basket=…), so that it can be shared.
+// What is shown stands in the address (?user=… or ?basket=…, and rules), so that it can be shared.
 
 import * as api from "./api.js";
-import { element, find } from "./dom.js";
+import { counted, element, find, message, note, say, skeleton, wrong } from "./dom.js";
+import { basketRow, day, isTitled, mark, remember, showBecause, showKnown, suggestionRow, takenRow, titleOf } from "./rows.js";
+import { rulesForm } from "./rules.js";
 import { searchBox } from "./search.js";
+import { similarDialog } from "./similar.js";
 
-const LENGTH = 10;
 const EXAMPLES = 6;
+const AT_FIRST = 100; // items of a history, before one asks for all
 
 const state = { mode: "user", user: null, basket: [] };
-const titles = new Map(); // of every item seen so far
 let asking = new AbortController();
-
-const date = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+let asked = null; // the address's query, as it is shown
 
 // --- the address ---
 
+const listed = (name) => {
+  const found = new RegExp(`[?&]${name}=([^&]*)`).exec(location.search);
+  return found ? [...new Set(found[1].split(",").filter(Boolean).map(decoded))] : null;
+};
+
 function readAddress() {
-  const user = new URLSearchParams(location.search).get("user");
-  const basket = /[?&]basket=([^&]*)/.exec(location.search);
+  const given = new URLSearchParams(location.search);
+  const [user, basket] = [given.get("user"), listed("basket")];
   state.mode = basket && user === null ? "basket" : "user";
   if (state.mode === "user") state.user = user;
-  else state.basket = [...new Set(basket[1].split(",").filter(Boolean).map(decoded))];
+  else state.basket = basket;
+  rules.set(given, listed("exclude") ?? []);
 }
 
 function decoded(text) {
@@ -33,9 +40,12 @@ function decoded(text) {
 }
 
 function writeAddress() {
-  const basket = `?basket=${state.basket.map(encodeURIComponent).join(",")}`;
-  const user = state.user === null ? location.pathname : `?user=${encodeURIComponent(state.user)}`;
-  history.pushState(null, "", state.mode === "basket" ? basket : user);
+  const joined = (items) => items.map(encodeURIComponent).join(",");
+  const parts = Object.entries(rules.said()).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  if (rules.excluded().length) parts.push(`exclude=${joined(rules.excluded())}`);
+  if (state.mode === "basket") parts.unshift(`basket=${joined(state.basket)}`);
+  else if (state.user !== null) parts.unshift(`user=${encodeURIComponent(state.user)}`);
+  history.pushState(null, "", parts.length ? `?${parts.join("&")}` : location.pathname);
 }
 
 // --- changing what is shown ---
@@ -48,35 +58,49 @@ function show(change) {
 
 function addToBasket(item) {
   if (!state.basket.includes(item)) state.basket.push(item);
-  say(`${titles.get(item) ?? item} is in the basket`);
+  say(`${titleOf(item)} is in the basket`);
   if (state.mode === "basket") show({});
   else renderControls();
 }
 
 function takeFromBasket(item) {
   const place = state.basket.indexOf(item);
+  const inPanel = find("taken").contains(document.activeElement);
   state.basket = state.basket.filter((other) => other !== item);
-  say(`${titles.get(item) ?? item} was taken out of the basket`);
+  say(`${titleOf(item)} was taken out of the basket`);
   if (state.mode === "user") return renderControls();
   show({});
-  const buttons = find("taken").querySelectorAll("button");
+  if (!inPanel) return;
+  const buttons = find("taken").querySelectorAll("button.act");
   (buttons[Math.min(place, buttons.length - 1)] ?? find("search")).focus();
 }
 
-const say = (text) => (find("status").textContent = text);
+const acts = {
+  inBasket: (item) => state.basket.includes(item),
+  toggle: (item) => (state.basket.includes(item) ? takeFromBasket(item) : addToBasket(item)),
+  similar: (item) => showSimilar(item),
+  exclude: (item) => {
+    rules.exclude(item);
+    say(`${titleOf(item)} is left out`);
+    find("suggestions").focus();
+  },
+};
 
 // --- drawing ---
 
 function render() {
+  asked = location.search;
   asking.abort();
   asking = new AbortController();
   renderControls();
   if (state.mode === "basket") renderBasket(asking.signal);
   else renderUser(asking.signal);
+  learnTitles(rules.excluded(), asking.signal).then((some) => some && rules.draw());
 }
 
 function renderControls() {
-  const [basket, words] = [state.mode === "basket", state.mode === "basket" ? "Find an item by its title" : "Find a customer by id"];
+  const basket = state.mode === "basket";
+  const words = basket ? "Find an item by its title" : "Find a customer by id";
   find(`mode-${state.mode}`).checked = true;
   find("search").placeholder = words;
   find("search-label").textContent = words;
@@ -86,46 +110,113 @@ function renderControls() {
   find("clear").hidden = !basket || state.basket.length === 0;
   for (const chip of find("chips").querySelectorAll("button"))
     chip.setAttribute("aria-pressed", String(chip.value === state.user));
-  for (const button of find("suggestions").querySelectorAll("button[value]")) mark(button);
+  for (const button of document.querySelectorAll("button.act[value]")) mark(button, acts);
 }
 
 function renderUser(signal) {
-  find("taken-title").textContent = state.user === null ? "History" : `History of ${state.user}`;
-  if (state.user === null) {
+  const { user } = state;
+  find("taken-title").textContent = user === null ? "History" : `History of ${user}`;
+  if (user === null) {
     fill("taken", "", message("No customer yet", "Find one by id above, or take an example."));
     fill("suggestions", "", message("Suggestions appear here", "A basket will do in place of a customer."));
     return;
   }
-  const { user } = state;
   load("taken", signal, async () => {
-    const { items } = await api.history(user, signal).catch((error) => {
-      if (error.status === 404) return { items: null };
-      throw error;
-    });
-    if (items === null) return ["", message("A new customer", "Nobody here has heard of this id.")];
-    if (items.length === 0) return ["", message("Nothing yet", "This customer has no history.")];
-    return [`${items.length} ${items.length === 1 ? "item" : "items"}`, element("ul", { class: "list" }, ...items.map(takenRow))];
+    const [found, time] = await api.timed(api.history(user, signal).catch(unlessUnknown));
+    if (found === null) return ["", message("A new customer", "Nobody here has heard of this id.")];
+    if (found.items.length === 0) return ["", message("Nothing yet", "This customer has no history.")];
+    remember(found.items);
+    return [`${counted(found.items.length, "item", "items")} in ${time} ms`, ...takenList(found.items)];
   });
-  load("suggestions", signal, () => suggestions(() => api.recommendTo(user, LENGTH, signal)));
+  suggest({ user }, "because you bought", signal);
 }
 
-function renderBasket(signal) {
+function unlessUnknown(error) {
+  if (error.status === 404) return null;
+  throw error;
+}
+
+function takenList(items) {
+  const rows = items.slice(0, AT_FIRST).map((item) => takenRow(item, acts));
+  const list = element("ul", { class: "list" }, ...rows);
+  if (items.length <= AT_FIRST) return [list];
+  const more = element("button", { type: "button", class: "more" }, `Show all ${items.length.toLocaleString("en")}`);
+  more.addEventListener("click", () => {
+    list.append(...items.slice(AT_FIRST).map((item) => takenRow(item, acts)));
+    more.remove();
+    find("taken").focus();
+  });
+  return [list, more];
+}
+
+async function renderBasket(signal) {
   find("taken-title").textContent = "Basket";
   const basket = [...state.basket];
-  if (basket.length === 0) fill("taken", "", message("The basket is empty", "Search for a title, or add a suggestion."));
-  else fill("taken", `${basket.length} ${basket.length === 1 ? "item" : "items"}`, element("ul", { class: "list" }, ...basket.map(basketRow)));
-  load("suggestions", signal, () => suggestions(() => api.recommendFor(basket, LENGTH, signal)));
-  nameItems(basket.filter((item) => !titles.has(item)), signal);
+  drawBasket(basket);
+  suggest({ history: basket }, "goes with", signal);
+  if (await learnTitles(basket, signal)) drawBasket(basket);
 }
 
 // Items that come from the address alone are shown by id until their titles are known.
-async function nameItems(items, signal) {
-  for (const item of items) {
-    const found = await api.findItems(item, 100, signal).catch(() => ({ items: [] }));
+async function learnTitles(items, signal) {
+  const untitled = items.filter((item) => !isTitled(item));
+  if (untitled.length === 0) return false;
+  const found = await api.itemsOf(untitled, signal).catch(() => ({ items: [] }));
+  remember(found.items);
+  return !signal.aborted && found.items.length > 0;
+}
+
+function drawBasket(basket) {
+  if (basket.length === 0) fill("taken", "", message("The basket is empty", "Search for a title, or add a suggestion."));
+  else fill("taken", counted(basket.length, "item", "items"), element("ul", { class: "list" }, ...basket.map((item) => basketRow(item, acts))));
+}
+
+// First the list, then what is known of its items and why they are there, which takes longer.
+async function suggest(whom, words, signal) {
+  const wishes = rules.asked();
+  const mayExplain = whom.history?.length !== 1; // one item is the reason for everything
+  let answer = null;
+  await load("suggestions", signal, async () => {
+    const [found, time] = await api.timed(api.recommend(whom, wishes, signal));
     remember(found.items);
-    const row = [...find("taken").querySelectorAll("[data-item]")].find((each) => each.dataset.item === item);
-    if (row && titles.has(item)) row.querySelector(".title").textContent = titles.get(item);
+    answer = found;
+    return [`${found.items.length} in ${time} ms`, ...suggestionList(found, mayExplain)];
+  });
+  if (answer === null || signal.aborted || answer.items.length === 0) return;
+  showServing(answer);
+  api.itemsOf(answer.items.map(({ item }) => item), signal).then(
+    ({ items }) => items.forEach((info) => rowsOf(info.item).forEach((row) => showKnown(row, info))),
+    () => {}, // the list stands without prices
+  );
+  if (answer.basis === "popular" || !mayExplain) return;
+  try {
+    const [explained, time] = await api.timed(api.recommend(whom, { ...wishes, why: true }, signal));
+    if (signal.aborted) return;
+    for (const { item, because, new: isNew } of explained.items)
+      for (const row of rowsOf(item)) showBecause(row, because, isNew ? "new, like" : words);
+    find("suggestions-fact").textContent += ` · reasons in ${time} ms`;
+  } catch {
+    if (!signal.aborted) find("suggestions").querySelectorAll(".because").forEach((place) => place.remove());
   }
+}
+
+const rowsOf = (item) => [...find("suggestions").querySelectorAll("li")].filter((row) => row.dataset.item === item);
+
+const BASES = {
+  popular: "No history to go by: these are popular.",
+  "trained-history": "The store does not answer: only what the model was trained on counts.",
+};
+
+function suggestionList({ items, basis, note: said }, mayExplain) {
+  const highest = Math.max(...items.filter((item) => !item.new).map(({ score }) => score), 0);
+  const hints = mayExplain && basis !== "popular";
+  const sentence = said ? `${said[0].toUpperCase()}${said.slice(1)}.` : null;
+  return [
+    ...[BASES[basis], sentence].filter(Boolean).map(note),
+    items.length
+      ? element("ol", { class: "list ranked" }, ...items.map((item) => suggestionRow(item, highest, acts, hints)))
+      : message("Nothing to suggest", "Other rules may let something through."),
+  ];
 }
 
 async function load(panel, signal, content) {
@@ -136,7 +227,7 @@ async function load(panel, signal, content) {
     const [fact, ...children] = await content();
     if (!signal.aborted) fill(panel, fact, ...children);
   } catch (error) {
-    if (!signal.aborted) fill(panel, "", wrong(error));
+    if (!signal.aborted) fill(panel, "", wrong(error, render));
   } finally {
     if (!signal.aborted) body.removeAttribute("aria-busy");
   }
@@ -144,85 +235,47 @@ async function load(panel, signal, content) {
 
 function fill(panel, fact, ...children) {
   find(`${panel}-fact`).textContent = fact;
-  find(panel).replaceChildren(...children.filter(Boolean));
+  find(panel).replaceChildren(...children);
 }
 
-async function suggestions(recommend) {
-  const start = performance.now();
-  const answer = await recommend();
-  const time = Math.max(1, Math.round(performance.now() - start));
-  remember(answer.items);
-  showModel(answer);
-  const popular = answer.basis === "popular" ? "No history to go by: these are popular." : null;
-  const highest = Math.max(...answer.items.map((item) => item.score), 0);
-  return [
-    `${answer.items.length} in ${time} ms`,
-    ...[popular, answer.note].filter(Boolean).map((text) => element("p", { class: "note" }, text)),
-    answer.items.length
-      ? element("ol", { class: "list ranked" }, ...answer.items.map((item) => suggestionRow(item, highest)))
-      : message("Nothing to suggest", ""),
-  ];
+// Whoever looks at a suggestion sees which lines of the history speak for it.
+function point({ target }) {
+  const row = target instanceof Element ? target.closest("#suggestions li") : null;
+  const items = new Set(row?.dataset.because ? JSON.parse(row.dataset.because) : []);
+  for (const line of find("taken").querySelectorAll("li")) line.classList.toggle("pointed", items.has(line.dataset.item));
 }
 
-function suggestionRow({ rank, item, title, score }, highest) {
-  const filled = element("i");
-  filled.style.width = `${highest > 0 ? Math.max(0, (100 * score) / highest) : 0}%`;
-  const button = element("button", { type: "button", class: "act", value: item, onclick: () => (state.basket.includes(item) ? takeFromBasket(item) : addToBasket(item)) });
-  mark(button);
-  return element(
-    "li",
-    {},
-    element("span", { class: "rank" }, String(rank)),
-    element(
-      "div",
-      {},
-      element("div", { class: "title" }, title),
-      element("div", { class: "detail" }, element("span", {}, item), element("div", { class: "bar", title: `score ${score.toPrecision(4)}` }, filled)),
-    ),
-    button,
-  );
+for (const event of ["mouseover", "focusin"]) addEventListener(event, point);
+
+// --- the model ---
+
+function showServing({ model, version }) {
+  find("serving").replaceChildren("model ", element("strong", {}, model), element("span", { class: "version" }, ` · ${version}`));
 }
 
-function mark(button) {
-  const inside = state.basket.includes(button.value);
-  button.textContent = inside ? "✓" : "+";
-  button.setAttribute("aria-pressed", String(inside));
-  button.setAttribute("aria-label", `${inside ? "In the basket" : "Add to the basket"}: ${titles.get(button.value) ?? button.value}`);
-}
+const METRIC_NAMES = { "validation ndcg@100": "NDCG@100, held out" };
 
-function takenRow({ item, title, times, last }) {
-  const when = last === null ? null : `last ${date.format(new Date(last))}`;
-  const often = times > 1 ? `${times} times` : null;
-  const facts = [item, often, when].filter(Boolean).map((fact) => element("span", {}, fact));
-  return element("li", {}, element("div", {}, element("div", { class: "title" }, title), element("div", { class: "detail" }, ...facts)));
-}
-
-function basketRow(item) {
-  const title = titles.get(item) ?? item;
-  return element(
-    "li",
-    { "data-item": item },
-    element("div", {}, element("div", { class: "title" }, title), element("div", { class: "detail" }, element("span", {}, item))),
-    element("button", { type: "button", class: "act", "aria-label": `Take out of the basket: ${title}`, onclick: () => takeFromBasket(item) }, "×"),
-  );
-}
-
-const message = (title, text) => element("p", { class: "message" }, element("strong", {}, title), text);
-
-const skeleton = () => element("ul", { class: "list skeleton", "aria-hidden": "true" }, ...Array.from({ length: 6 }, () => element("li")));
-
-const wrong = (error) =>
-  element("p", { class: "wrong", role: "alert" }, error.message, element("button", { type: "button", onclick: render }, "Try again"));
-
-function remember(items) {
-  for (const { item, title } of items) titles.set(item, title);
-}
-
-function showModel({ model, version }) {
-  find("model").replaceChildren("model ", element("strong", {}, model), element("span", { class: "version" }, ` · ${version}`));
+async function showModel() {
+  const said = await api.model();
+  showServing(said);
+  const { data } = said;
+  const facts = [
+    ["Model", said.model],
+    ["Published", day(said.created)],
+    ["Learnt from", `${data.interactions.toLocaleString("en")} events`],
+    ["Customers", data.users.toLocaleString("en")],
+    ["Items", data.items.toLocaleString("en")],
+    data.reference_time === null ? null : ["Newest event", day(data.reference_time)],
+    ...Object.entries(said.metrics).map(([name, value]) => [METRIC_NAMES[name] ?? name, typeof value === "number" ? value.toFixed(3) : String(value)]),
+  ].filter(Boolean);
+  find("about-facts").replaceChildren(...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+  find("about").hidden = false;
 }
 
 // --- starting ---
+
+const rules = rulesForm({ changed: () => show({}) });
+const showSimilar = similarDialog(acts);
 
 const search = searchBox(find("search"), find("options"), {
   async look(text, signal) {
@@ -251,6 +304,7 @@ find("clear").addEventListener("click", () => {
 });
 
 addEventListener("popstate", () => {
+  if (location.search === asked) return; // the skip link changes what comes after it alone
   readAddress();
   render();
 });
@@ -263,6 +317,9 @@ async function showExamples() {
 }
 
 readAddress();
+rules.open(Object.keys(rules.said()).length + rules.excluded().length > 0);
 render();
-api.ready().then(showModel, () => {}); // the panels say what is wrong
+// the panels say what is wrong, so these need not
+showModel().catch(() => {});
 showExamples().catch(() => {});
+api.categories().then(({ categories }) => rules.offer(categories), () => {});

@@ -3,43 +3,74 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
 import click
 
-from recsys.cli.model_options import store_options
+from api.config import Config, flag
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+def _config_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add a flag for each setting of `Config`, with its help and default."""
+    hints = get_type_hints(Config, include_extras=True)
+    for field in reversed(fields(Config)):
+        kind, *marks = get_args(hints[field.name])
+        text = marks[-1].description
+        if field.default not in (None, ()):
+            text += f"  [default: {str(field.default).lower()}]"
+        name = flag(field.name)
+        declared = f"{name}/--no-{name[2:]}" if kind is bool else name
+        command = click.option(declared, field.name, default=None, help=text, **_form(kind))(
+            command
+        )
+    return command
+
+
+def _form(kind: Any) -> dict[str, Any]:
+    """Return how click is to read a setting of this type; bounds are the config's business."""
+    if get_origin(kind) is Literal:
+        return {"type": click.Choice(get_args(kind))}
+    if kind is bool:
+        return {}
+    if int in (kind, *get_args(kind)):
+        return {"type": click.INT}
+    return {"metavar": "FOLDER" if kind is Path else "TEXT"}
+
+
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8000,
-    show_default=True,
-    help="Port to listen on; 0 takes a free one.",
+    "--config",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="TOML file of these settings, as read_keys = true.  [default: RECSYS_CONFIG's]",
 )
-@store_options
-@click.option("--read-keys", is_flag=True, help="Ask for an API key from those who read, too.")
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes that answer; default: one a core."
-)
-def serve(
-    *, host: str, port: int, models: Path, url: str | None, read_keys: bool, workers: int | None
-) -> None:
-    """Serve the API and the page."""
+@_config_flags
+def serve(file: Path | None, **flags: Any) -> None:
+    """Serve the API and the page.
+
+    Each setting may stand in a file (read_keys = true), in the environment (RECSYS_READ_KEYS=1),
+    or be a flag (--read-keys); the environment goes over the file, and flags over both.
+    """
+    config = Config.load(file, {name: value for name, value in flags.items() if value is not None})
     for name in _ONE_THREAD:  # before numpy is loaded: the workers share the cores among them
         os.environ.setdefault(name, "1")
-    from api.config import Config
-    from api.server import Server, listen
     from recsys.artifacts import load_current
 
-    artifact = load_current(models)  # refuses now what every worker would refuse
+    artifact = load_current(config.models)  # refuses now what every worker would refuse
+    from api.hosting import share_metrics
+
+    share_metrics()
+    from api.server import Server, listen
+
     user, item = quote(artifact.users[0], safe=""), quote(artifact.items[0], safe="")
-    listener = listen(host, port)
+    listener = listen(config.host, config.port)
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -48,5 +79,4 @@ def serve(
         click.echo(f"  curl '{address}/recommend?user={user}&k=10'")
         click.echo(f"  curl '{address}/similar?item={item}'")
 
-    config = Config(models, url, read_keys)
-    Server(config, listener, workers=workers, when_ready=greet).run()
+    Server(config, listener, when_ready=greet).run()

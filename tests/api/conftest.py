@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,13 @@ class Running:
     url: str
     process: subprocess.Popen[str]
 
+    def workers(self) -> list[int]:
+        """Return the ids of the worker processes."""
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        if not listed.exists():
+            pytest.skip("this system does not list a process's children")
+        return [int(child) for child in listed.read_text().split()]
+
     def stop(self, how: int = signal.SIGTERM) -> int:
         """Stop the server as a person or a supervisor would, and return its exit code."""
         self.process.send_signal(how)
@@ -168,29 +175,33 @@ class Running:
 
 
 @pytest.fixture(scope="session")
-def serving() -> Callable[[Path], Any]:
-    """Return a context manager that runs `recsys serve` for a folder of models."""
+def serving() -> Callable[..., Any]:
+    """Return a context manager that runs `recsys serve` for a folder of models.
+
+    What the server logs goes to `log`, if one is named.
+    """
 
     @contextmanager
-    def run(models: Path) -> Iterator[Running]:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "recsys", "serve", "--port", "0", "--workers", "1"),
-                *("--models", str(models)),
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        try:
-            assert process.stdout is not None
-            greeting = process.stdout.readline()
-            found = re.search(r"http://[\w.:]+", greeting)
-            assert found is not None, greeting
-            yield Running(found[0], process)
-        finally:
-            process.terminate()
-            process.wait(timeout=15)
-            process.stdout.close()
+    def run(models: Path, *flags: str, log: Path | None = None) -> Iterator[Running]:
+        command = [
+            *(sys.executable, "-m", "recsys", "serve", "--port", "0", "--workers", "1"),
+            *("--models", str(models), *flags),
+        ]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        with (
+            nullcontext() if log is None else log.open("w") as errors,
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+            ) as process,
+        ):
+            try:
+                assert process.stdout is not None
+                greeting = process.stdout.readline()
+                found = re.search(r"http://[\w.:]+", greeting)
+                assert found is not None, greeting
+                yield Running(found[0], process)
+            finally:
+                process.terminate()
+                process.wait(timeout=15)
 
     return run

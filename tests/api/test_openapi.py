@@ -17,9 +17,12 @@ OPERATIONS = {
     ("/similar", "get"),
     ("/explain", "get"),
     ("/items", "get"),
+    ("/categories", "get"),
+    ("/model", "get"),
     ("/items/{item}", "put"),
     ("/users/{user}", "delete"),
     ("/events", "post"),
+    ("/admin/reload", "post"),
     ("/users", "get"),
     ("/history", "get"),
     ("/healthz", "get"),
@@ -48,7 +51,8 @@ def test_it_names_every_route(description: Any, app: Flask) -> None:
     assert found == OPERATIONS
     routes = {rule.rule for rule in app.url_map.iter_rules()}
     described = {path.replace("{", "<path:").replace("}", ">") for path, _ in found}
-    assert routes - described == {"/", "/openapi.json", "/static/<path:filename>"}
+    for_people_and_machines = {"/", "/docs", "/metrics", "/openapi.json", "/static/<path:filename>"}
+    assert routes - described == for_people_and_machines
 
 
 def test_every_operation_says_what_it_is_for(description: Any) -> None:
