@@ -1,22 +1,35 @@
-"""The job: audience → shards → decisions → parts → manifest, whole or not at all."""
+"""The job: audience → shards → decisions → quotas → parts → manifest, whole or not at all."""
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
-from recsys.campaigns.audience import Audience
-from recsys.campaigns.decisions import Decision, decide
-from recsys.campaigns.manifest import Counts, Manifest, Part, Run, read_finished
-from recsys.campaigns.parts import RejectedRows, results_table, send_columns, send_table, write_part
-from recsys.campaigns.shards import Shard, cut
+import pyarrow as pa
+
+from recsys.campaigns.deciding import Status
+from recsys.campaigns.engines import make_engine
+from recsys.campaigns.manifest import Manifest, Part
+from recsys.campaigns.opened import Job, OpenRun
+from recsys.campaigns.parts import write_rejected
+from recsys.campaigns.pinning import PinnedRun
+from recsys.campaigns.publishing import Final, Published, final_of, write_late
+from recsys.campaigns.sources import files_of
 from recsys.campaigns.spec import CampaignSpec
-from recsys.errors import DataError, RecsysError
-from recsys.files import folder_written_aside
+from recsys.campaigns.starting import Start, begin, finished
+from recsys.campaigns.suppression import ListFacts, read_lists
+from recsys.campaigns.tally import Tally
+from recsys.campaigns.tasks import Done, Engine, Task
+from recsys.campaigns.work import Work
+from recsys.errors import RecsysError
+from recsys.files import map_tensors, sync
 from recsys.progress import progress
-from recsys.recommender import Recommender
+from recsys.store.items import ItemState
 
 
 @dataclass(frozen=True)
@@ -35,177 +48,195 @@ class Outcome:
     done_before: bool
 
 
-class Tally:
-    """Rows and users counted by what became of them."""
-
-    def __init__(self) -> None:
-        self.rejected = 0
-        self._users: Counter[tuple[str, str | None]] = Counter()
-
-    def add(self, decisions: Iterable[Decision]) -> None:
-        """Count users."""
-        self._users.update((decision.status, decision.reason) for decision in decisions)
-
-    def refuse_hopeless(self, at_least: int = 1) -> None:
-        """Refuse to go on once that many users failed and no other did not.
-
-        Raises
-        ------
-        RecsysError
-            Each user failed; the message says why the first did.
-        """
-        statuses = {status for status, _ in self._users}
-        if statuses == {"failed"} and self._users.total() >= at_least:
-            raise RecsysError(f"not one user could be scored: {next(iter(self._users))[1]}")
-
-    def counts(self, n_rows: int) -> Counts:
-        """Return the counts of an audience file of `n_rows` rows, checked."""
-        statuses: Counter[str] = Counter()
-        for (status, _), count in self._users.items():
-            statuses[status] += count
-        counts = Counts(n_rows, self.rejected, self._users.total(), **statuses)
-        counts.check()
-        return counts
-
-    def reasons(self, most: int = 10) -> dict[str, dict[str, int]]:
-        """Return the commonest reasons of each status, with their counts."""
-        reasons: dict[str, dict[str, int]] = {}
-        for (status, reason), count in self._users.most_common():
-            of_status = reasons.setdefault(status, {})
-            if reason is not None and len(of_status) < most:
-                of_status[reason] = count
-        return {status: found for status, found in reasons.items() if found}
-
-
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Preview:
     """What a campaign would do.
 
     Attributes
     ----------
-    counts, reasons
-        As the manifest would have them.
+    manifest
+        As it would be.
+    run
+        The run, open as long as the preview lasts.
     first
-        What would become of the first users.
+        What would become of the first shard's users.
+    statistics
+        What the report is made from.
     """
 
-    counts: Counts
-    reasons: dict[str, dict[str, int]]
-    first: list[Decision]
+    manifest: Manifest
+    run: OpenRun
+    first: Final
+    statistics: tuple[Path, ...]
 
 
-def run_campaign(spec: CampaignSpec, recommender: Recommender, out: Path) -> Outcome:
+def run_campaign(
+    spec: CampaignSpec, out: Path, *, url: str | None = None, restart: bool = False
+) -> Outcome:
     """Score the audience and write everything into the folder `out`.
 
     The work is done in a folder beside `out`, which takes its place at the end, so `out` is whole
-    or absent. The same inputs give the same bytes.
+    or absent. A run that was stopped goes on where it was. The same inputs give the same bytes.
+
+    Parameters
+    ----------
+    spec
+        What is asked for.
+    out
+        Where to.
+    url
+        The store's; None without a store.
+    restart
+        Whether to forget what was begun.
 
     Raises
     ------
     DataError
-        The audience cannot be read, or a column of it has a name that the output needs.
+        The audience, a suppression list or a file of items cannot be read, or a column of the
+        audience has a name that the output needs.
     UsageError
-        `out` holds something else than this very campaign.
+        `out` holds something else than this very campaign, or another one was begun.
     RecsysError
         Every user failed, the counts do not add up, or the folder cannot be written.
     """
-    run = _checked(spec, recommender)
-    if finished := read_finished(out, run.key):
-        return Outcome(finished, done_before=True)
     try:
-        with folder_written_aside(out) as folder:
-            return Outcome(_write(run, folder), done_before=False)
+        start = Start.of(spec, url)
+        if manifest := finished(start, out):
+            manifest.check(out)
+            return Outcome(manifest, done_before=True)
+        work = Work.beside(out)
+        with work.locked():
+            manifest = _Course(begin(start, work, restart=restart), work, start).run()
+            work.out.replace(out)
+            sync(out.resolve().parent)
+        work.remove()
     except OSError as error:
-        raise RecsysError(f"cannot write {out}: {error.strerror or error}") from error
+        place = f" ({error.filename})" if error.filename else ""
+        raise RecsysError(f"cannot write {out}: {error.strerror or error}{place}") from error
+    return Outcome(manifest, done_before=False)
 
 
+@contextmanager
 def preview_campaign(
-    spec: CampaignSpec, recommender: Recommender, out: Path | None, first: int = 3
-) -> Preview:
-    """Do all that `run_campaign` does but write; keep the decisions on the first users.
+    spec: CampaignSpec, out: Path | None = None, *, url: str | None = None
+) -> Iterator[Preview]:
+    """Do all that `run_campaign` does in a temporary folder, which is gone after the block.
 
     Raises
     ------
     RecsysError
         For the reasons that `run_campaign` has.
     """
-    run = _checked(spec, recommender)
+    start = Start.of(spec, url)
     if out is not None:
-        read_finished(out, run.key)
-    kept: list[Decision] = []
-    tally = Tally()
-    for _, decisions in _decided(run, tally, None):
-        kept += decisions[: first - len(kept)]
-    return Preview(tally.counts(run.audience.n_rows), tally.reasons(), kept)
+        finished(start, out)
+    with tempfile.TemporaryDirectory(prefix="recsys-campaign-") as folder:
+        work = Work(Path(folder))
+        course = _Course(begin(start, work, restart=False), work, start)
+        manifest = course.run()
+        run = course.opened
+        statistics = tuple(work.statistics(shard) for shard in range(run.pinned.n_shards))
+        yield Preview(manifest, run, final_of(run, 0), statistics)
 
 
-def _checked(spec: CampaignSpec, recommender: Recommender) -> Run:
-    audience = Audience.open(spec.users, spec.user_column)
-    taken = set(audience.own_columns) & set(send_columns(spec))
-    if taken:
-        raise DataError(
-            "the output has a column of this name",
-            file=spec.users,
-            column=min(taken),
-            hint="rename it or leave it out",
+class _Course:
+    """A run on its way from what is decided already to its output."""
+
+    def __init__(self, run: PinnedRun, work: Work, start: Start) -> None:
+        self._run, self._work, self._start = run, work, start
+        self.job = Job(work.folder, start.asked.models, None if run.store is None else start.url)
+        self._engine: Engine = make_engine(start.asked)
+
+    @cached_property
+    def opened(self) -> OpenRun:
+        """The run, opened in this process."""
+        return OpenRun.open(self.job)
+
+    def run(self) -> Manifest:
+        """Do what is left, and return the manifest; everything lies in `work.out` then."""
+        shards = range(self._run.n_shards)
+        left = [shard for shard in shards if not self._work.decided(shard).exists()]
+        self._decide(left)
+        if self._run.spec.quota is not None:
+            self._assign()
+        late = self._look_again()
+        done = [each.published for each in self._tracked("publish", [*shards], "writing")]
+        published = [each for each in done if each is not None]
+        return self._complete(published, late)
+
+    def _decide(self, left: list[int]) -> None:
+        statuses: Counter[Status] = Counter()
+        for done in self._tracked("decide", left, "scoring"):
+            statuses.update(done.statuses)
+            hopeless = set(statuses) == {"failed"} and len(left) == self._run.n_shards
+            if hopeless and (statuses.total() >= 1000 or done.shard == left[-1]):
+                self._refuse_hopeless(done.reason)
+
+    def _refuse_hopeless(self, reason: str | None) -> None:
+        self._work.clear()  # what failed for everyone must not be taken for decided
+        raise RecsysError(f"not one user could be scored: {reason}")
+
+    def _assign(self) -> None:
+        """Deal out items of which there are too few for everyone."""
+        from recsys.campaigns.assigning import assign_items
+
+        if not all(self._work.assigned(n).exists() for n in range(self._run.n_shards)):
+            assign_items(self.opened)
+
+    def _look_again(self) -> tuple[ListFacts, ...]:
+        """Read suppression lists and stock once more, just before publishing."""
+        run, work = self.opened, self._work
+        work.late.mkdir(exist_ok=True)
+        before = {facts.name: facts.size for facts in self._run.lists}
+        late = read_lists(self._run.spec, work.late / "suppressed.safetensors", before)
+        withheld: set[str] = set()
+        if self._start.store is not None and run.store is not None:
+            now, then = self._start.store.items(), run.store.items()
+            withheld = _off_sale(now) - _off_sale(then)
+        write_late(run, sorted(withheld))
+        return late
+
+    def _tracked(self, task: Task, shards: list[int], title: str) -> Iterator[Done]:
+        rows = self._run.audience.n_rows
+        with progress(title, rows * len(shards) // self._run.n_shards) as bar:
+            for done in self._engine.map(self.job, task, shards):
+                bar.advance(done.users)
+                yield done
+
+    def _complete(self, published: list[Published], late: tuple[ListFacts, ...]) -> Manifest:
+        """Write what is about the whole campaign."""
+        from recsys.campaigns.report import write_report
+
+        run, work = self._run, self._work
+        tally = Tally(run, published)
+        counts = tally.counts()
+        if counts.failed == counts.audience:
+            failed = next(iter(tally.reasons()["failed"]))
+            self._refuse_hopeless(failed)
+        rejected = [
+            pa.ipc.open_file(pa.memory_map(str(work.rejected(n)))).read_all()
+            for n in range(run.n_shards)
+        ]
+        several = isinstance(run.spec.users, Path) and len(files_of(run.spec.users)) > 1
+        path = work.out / "rejected.csv"
+        write_rejected(path, pa.concat_tables(rejected), several=several)
+        sync(path)
+        manifest = Manifest(
+            **{**run.facts, "models": tuple(run.facts["models"])},
+            run_key=run.key,
+            campaign=run.campaign,
+            late_suppression=tuple(asdict(facts) for facts in late),
+            counts=counts,
+            arms=tally.arms(),
+            reasons=tally.reasons(),
+            parts=tuple(sorted(tally.parts, key=lambda part: part.path)),
+            rejected=Part.of(path, work.out, counts.rejected),
         )
-    return Run(spec, audience, recommender)
+        manifest.write(work.out)
+        statistics = (map_tensors(work.statistics(n)) for n in range(run.n_shards))
+        write_report(work.out / "report.html", self.opened, manifest, statistics)
+        return manifest
 
 
-def _decided(
-    run: Run, tally: Tally, rejected: RejectedRows | None
-) -> Iterator[tuple[Shard, list[Decision]]]:
-    """Yield each shard with its decisions, row for row, and count them."""
-    audience, spec = run.audience, run.spec
-
-    def reject(row: int, user: str | None, reason: str) -> None:
-        tally.rejected += 1
-        bar.advance()
-        if rejected is not None:
-            rejected.add(row, user, reason)
-
-    with progress("campaign", audience.n_rows) as bar:
-        for shard in cut(audience, spec.users_per_part, reject):
-            decisions: list[Decision] = []
-            for some in decide(shard.users, run.recommender, spec):
-                decisions += some
-                bar.advance(len(some))
-            tally.add(decisions)
-            tally.refuse_hopeless(at_least=1000)
-            yield shard, decisions
-    tally.refuse_hopeless()
-
-
-def _write(run: Run, folder: Path) -> Manifest:
-    """Do the whole job within a folder."""
-    tally = Tally()
-    parts: list[Part] = []
-    with (folder / "rejected.csv").open("w", encoding="utf-8", newline="") as stream:
-        for shard, decisions in _decided(run, tally, RejectedRows(stream)):
-            parts += _write_shard(run, folder, shard, decisions)
-    manifest = Manifest(
-        **run.described,
-        run_key=run.key,
-        counts=tally.counts(run.audience.n_rows),
-        reasons=tally.reasons(),
-        parts=tuple(sorted(parts, key=lambda part: part.path)),
-        rejected=Part.of(folder / "rejected.csv", folder, tally.rejected),
-    )
-    manifest.write(folder)
-    return manifest
-
-
-def _write_shard(
-    run: Run, folder: Path, shard: Shard, decisions: Sequence[Decision]
-) -> Iterator[Part]:
-    """Write the shard's results and send parts."""
-    recommender, kind = run.recommender, run.spec.format
-    tables = {
-        "results": results_table(decisions, recommender.model, recommender.version),
-        "send": send_table(shard.rows, decisions, run.spec),
-    }
-    for place, table in tables.items():
-        path = folder / place / f"part-{shard.number:05d}.{kind}"
-        path.parent.mkdir(exist_ok=True)
-        write_part(table, path, kind)
-        yield Part.of(path, folder, len(table))
+def _off_sale(states: Iterable[ItemState]) -> set[str]:
+    return {state.item for state in states if state.blocked or not state.in_stock}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,15 +9,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from recsys.campaigns.audience import Audience
-from recsys.campaigns.spec import CampaignSpec
+from recsys.campaigns.pinning import Given
 from recsys.errors import RecsysError, UsageError
 from recsys.files import sha256_of, write_json
-from recsys.interactions.times import to_iso
-from recsys.recommender import Recommender
 
-FORMAT = 1
-"""Version of what a campaign writes; a change of it is a change of every run key."""
 NAME = "manifest.json"
 
 
@@ -70,19 +63,31 @@ class Manifest:
     Attributes
     ----------
     format
-        `FORMAT` of the version that wrote it.
+        `pinning.FORMAT` of the version that wrote it.
     run_key
-        The same for the same audience, spec, model and reference time, else another.
+        The same for the same audience, spec, models, store and reference time, else another.
+    campaign
+        What the ledger calls the run.
     at
-        Reference time of ages, ISO 8601 in UTC; None for data without times.
+        Reference time, ISO 8601 in UTC.
     spec
         What was asked for.
+    files
+        SHA-256 of the files of items that the spec names.
     audience
-        Name, SHA-256 and columns of the audience file.
+        Name, SHA-256 and columns of the audience.
     models
-        Name and version of each model that made lists.
+        Arm, name and version of each model that made lists.
+    suppression
+        Name, size and SHA-256 of each suppression list, as it was at the start.
+    late_suppression
+        The same, as it was just before publishing.
+    store
+        How far the store had come; None without a store.
     counts
         `input` = `audience` + `rejected`; `audience` = the sum of the statuses.
+    arms
+        For each arm, how many users have each status.
     reasons
         For each status, how many users have each reason; the commonest ten.
     parts
@@ -93,11 +98,17 @@ class Manifest:
 
     format: int
     run_key: str
-    at: str | None
+    campaign: str
+    at: str
     spec: Mapping[str, Any]
+    files: Mapping[str, str]
     audience: Mapping[str, Any]
-    models: tuple[Mapping[str, str], ...]
+    models: tuple[Mapping[str, str | None], ...]
+    suppression: tuple[Mapping[str, Any], ...]
+    late_suppression: tuple[Mapping[str, Any], ...]
+    store: Mapping[str, Any] | None
     counts: Counts
+    arms: Mapping[str, Mapping[str, int]]
     reasons: Mapping[str, Mapping[str, int]]
     parts: tuple[Part, ...]
     rejected: Part
@@ -106,49 +117,52 @@ class Manifest:
         """Write `manifest.json` into the folder."""
         write_json(folder / NAME, asdict(self))
 
-
-@dataclass(frozen=True)
-class Run:
-    """What a campaign is made from; equal inputs have equal keys."""
-
-    spec: CampaignSpec
-    audience: Audience
-    recommender: Recommender
-
     @property
-    def described(self) -> dict[str, Any]:
-        """The manifest's fields that are known before anyone is scored, without the key."""
-        spec = asdict(self.spec)
-        for elsewhere in ("users", "models", "at", "engine"):
-            del spec[elsewhere]
-        given = self.spec.at
-        at = self.recommender.reference_time if given is None else given
-        return {
-            "format": FORMAT,
-            "at": None if at is None else to_iso(at),
-            "spec": spec,
-            "audience": {
-                "file": self.audience.path.name,
-                "sha256": self.audience.fingerprint,
-                "columns": self.audience.own_columns,
-            },
-            "models": ({"model": self.recommender.model, "version": self.recommender.version},),
-        }
+    def given(self) -> Given:
+        """What the run was given."""
+        store = None if self.store is None else self.store["store"]
+        return Given(self.spec, self.audience["sha256"], self.files, self.at, store)
 
-    @property
-    def key(self) -> str:
-        """SHA-256 over `described`, in hexadecimal; the audience counts by its content alone."""
-        text = json.dumps({**self.described, "audience": self.audience.fingerprint}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+    def check(self, out: Path) -> None:
+        """Refuse a campaign of which a part is not as it was written.
+
+        Raises
+        ------
+        UsageError
+            There is such a part.
+        """
+        for part in (*self.parts, self.rejected):
+            file = out / part.path
+            if not file.is_file() or sha256_of(file) != part.sha256:
+                raise UsageError(
+                    f"{file} is not as this campaign wrote it; remove {out} and run again"
+                )
 
 
-def read_finished(out: Path, key: str) -> Manifest | None:
-    """Return the manifest of this very run if `out` holds it, None if `out` is free to be taken.
+def read_manifest(out: Path) -> Manifest:
+    """Return the manifest of a finished campaign.
 
     Raises
     ------
     UsageError
-        `out` holds something else, or a part of it is not as it was written.
+        There is none.
+    """
+    if not (out / NAME).is_file():
+        raise UsageError(f"{out} holds no finished campaign")
+    try:
+        text = (out / NAME).read_text(encoding="utf-8")
+        return TypeAdapter(Manifest).validate_json(text)
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        raise UsageError(f"{out / NAME} is no manifest of a campaign of this version") from error
+
+
+def finished_in(out: Path) -> Manifest | None:
+    """Return the manifest of the campaign that `out` holds, None if `out` is free to be taken.
+
+    Raises
+    ------
+    UsageError
+        `out` holds something else.
     """
     another = "name a folder that does not exist yet"
     if out.exists() and not out.is_dir():
@@ -157,18 +171,4 @@ def read_finished(out: Path, key: str) -> Manifest | None:
         return None
     if not (out / NAME).is_file():
         raise UsageError(f"--out {out} is not empty and holds no finished campaign; {another}")
-    try:
-        text = (out / NAME).read_text(encoding="utf-8")
-        manifest = TypeAdapter(Manifest).validate_json(text)
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise UsageError(f"{out / NAME} is no manifest of a campaign; {another}") from error
-    if manifest.run_key != key:
-        raise UsageError(
-            f"--out {out} holds another campaign (its audience, spec, model or reference time "
-            f"differ); {another}, or remove this one"
-        )
-    for part in (*manifest.parts, manifest.rejected):
-        file = out / part.path
-        if not file.is_file() or sha256_of(file) != part.sha256:
-            raise UsageError(f"{file} is not as this campaign wrote it; remove {out} and run again")
-    return manifest
+    return read_manifest(out)

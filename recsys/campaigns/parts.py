@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from math import isfinite
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from recsys.campaigns.audience import USER
-from recsys.campaigns.decisions import Decision
+from recsys.campaigns.sources import USER
 from recsys.campaigns.spec import CampaignSpec, Format
 
+if TYPE_CHECKING:
+    from recsys.campaigns.lists import Lists
+    from recsys.campaigns.opened import ItemTable, OpenRun
+    from recsys.campaigns.publishing import Final
+
 RESULT_COLUMNS = (USER, "status", "reason", "model", "version", "arm")
-"""Columns of every results part; `arm` is empty until a campaign has arms."""
+"""Columns of every results part; `arm` is empty where a campaign has no arms."""
+
+_FLAT = ("item", "title", "score")
 
 
 def send_columns(spec: CampaignSpec) -> list[str]:
@@ -29,56 +35,63 @@ def send_columns(spec: CampaignSpec) -> list[str]:
     return [f"{name}_{place}" for place in range(1, spec.k + 1) for name in _FLAT]
 
 
-_FLAT = ("item", "title", "score")
-
-
-def results_table(decisions: Sequence[Decision], model: str, version: str) -> pa.Table:
+def results_table(final: Final, run: OpenRun) -> pa.Table:
     """Return one row a user: what became of them, and none of the audience's columns."""
-    n = len(decisions)
+    arms = [(arm.pinned.model, arm.pinned.version, arm.pinned.name) for arm in run.arms]
+    of_arms = [pa.array(column, pa.string()) for column in zip(*arms, strict=True)]
+    places = pa.array(final.arms)
     columns = (
-        [decision.user for decision in decisions],
-        [decision.status for decision in decisions],
-        [decision.reason for decision in decisions],
-        [model] * n,
-        [version] * n,
-        [None] * n,
+        pa.array(final.users, pa.string()),
+        pa.array(final.statuses, pa.string()),
+        pa.array(final.reasons, pa.string()),
+        *(column.take(places) for column in of_arms),
     )
-    text = [pa.array(column, pa.string()) for column in columns]
-    return pa.table(text, names=list(RESULT_COLUMNS))
+    return pa.table(columns, names=list(RESULT_COLUMNS))
 
 
-def send_table(rows: pa.Table, decisions: Sequence[Decision], spec: CampaignSpec) -> pa.Table:
+def send_table(final: Final, run: OpenRun) -> pa.Table:
     """Return the rows of users who are sent: id, the audience's own columns, the list."""
-    sent = [decision for decision in decisions if decision.status == "sent"]
-    kept = rows.filter(pa.array([decision.status == "sent" for decision in decisions]))
-    lists = _flat(sent, spec.k) if spec.layout == "flat" else [_nested(sent)]
-    for name, column in zip(send_columns(spec), lists, strict=True):
+    spec = run.pinned.spec
+    sent = np.array([status == "sent" for status in final.statuses], np.bool_)
+    kept = final.rows.filter(pa.array(sent))
+    lists = final.lists.rows(np.flatnonzero(sent))
+    added = (
+        _flat(lists, run.items, spec.k) if spec.layout == "flat" else [_nested(lists, run.items)]
+    )
+    for name, column in zip(send_columns(spec), added, strict=True):
         kept = kept.append_column(name, column)
     return kept
 
 
-def _nested(sent: Sequence[Decision]) -> pa.Array:
+def _nested(lists: Lists, items: ItemTable) -> pa.Array:
     """Return a list of {rank, item, title, score} a user."""
-    offsets = np.cumsum([0, *(len(decision.items) for decision in sent)], dtype=np.int32)
-    lines = [line for decision in sent for line in decision.items]
+    ranks = np.arange(1, len(lists.items) + 1) - np.repeat(lists.offsets[:-1], lists.counts)
+    numbers = pa.array(lists.items)
     fields = {
-        "rank": pa.array([line.rank for line in lines], pa.int32()),
-        "item": pa.array([line.item for line in lines], pa.string()),
-        "title": pa.array([line.title for line in lines], pa.string()),
-        "score": pa.array([line.score for line in lines], pa.float64()),
+        "rank": pa.array(ranks.astype(np.int32)),
+        "item": items.id_texts.take(numbers),
+        "title": items.title_texts.take(numbers),
+        "score": pa.array(lists.scores.astype(np.float64)),
     }
     return pa.ListArray.from_arrays(
-        offsets, pa.StructArray.from_arrays([*fields.values()], [*fields])
+        pa.array(lists.offsets.astype(np.int32)),
+        pa.StructArray.from_arrays([*fields.values()], [*fields]),
     )
 
 
-def _flat(sent: Sequence[Decision], k: int) -> Iterator[pa.Array]:
+def _flat(lists: Lists, items: ItemTable, k: int) -> Iterator[pa.Array]:
     """Yield item, title and score of each place; null past a list's end."""
     for place in range(k):
-        lines = [d.items[place] if place < len(d.items) else None for d in sent]
-        yield pa.array([line and line.item for line in lines], pa.string())
-        yield pa.array([line and line.title for line in lines], pa.string())
-        yield pa.array([line and line.score for line in lines], pa.float64())
+        there = lists.counts > place
+        at = np.flatnonzero(there)
+        numbers = np.zeros(len(lists), np.int32)
+        scores = np.zeros(len(lists), np.float64)
+        numbers[at] = lists.items[lists.offsets[at] + place]
+        scores[at] = lists.scores[lists.offsets[at] + place]
+        taken = pa.array(numbers, mask=~there)
+        yield items.id_texts.take(taken)
+        yield items.title_texts.take(taken)
+        yield pa.array(scores, mask=~there)
 
 
 def write_part(table: pa.Table, path: Path, kind: Format) -> None:
@@ -131,13 +144,28 @@ def _finite(value: Any) -> Any:
     return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-class RejectedRows:
-    """`rejected.csv`: the rows of the audience that name no new user, in their order."""
+def write_rejected(path: Path, rejected: pa.Table, *, several: bool) -> None:
+    """Write `rejected.csv`: the rows of the audience that name no new user, in their order.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._writer = csv.writer(stream, lineterminator="\n")
-        self._writer.writerow(["row", USER, "reason"])
-
-    def add(self, row: int, user: str | None, reason: str) -> None:
-        """Write one row of the audience; see `shards.Reject`."""
-        self._writer.writerow([row, user, reason])
+    Parameters
+    ----------
+    path
+        Where to.
+    rejected
+        As `intake.REJECTED`.
+    several
+        Whether the rows are of several files, so that each says of which.
+    """
+    rejected = rejected.sort_by("row")
+    columns = {
+        "row": rejected["number"],
+        USER: rejected[USER],
+        "reason": rejected["reason"],
+    }
+    if several:
+        columns = {"file": rejected["file"], **columns}
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        for batch in pa.table(columns).to_batches(max_chunksize=10_000):
+            writer.writerows(zip(*(column.to_pylist() for column in batch), strict=True))

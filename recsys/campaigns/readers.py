@@ -58,7 +58,7 @@ def read_rows(path: Path) -> Iterator[Rows]:
 
 def _parquet(path: Path) -> Iterator[Rows]:
     with pq.ParquetFile(path) as file:
-        _refuse_twins(path, file.schema_arrow.names)
+        refuse_twins(path, file.schema_arrow.names)
         row = 1
         for batch in file.iter_batches(BATCH):
             rows = pa.Table.from_batches([batch]).replace_schema_metadata()
@@ -73,7 +73,7 @@ def _csv(path: Path) -> Iterator[Rows]:
         records = _records(text, path)
         _, header = next(records, (1, []))
         _text_array(header, [1] * len(header), path, None)
-        _refuse_twins(path, header)
+        refuse_twins(path, header)
         for batch in _batches(_checked(records, len(header), path)):
             numbers = [row for row, _ in batch]
             columns = zip(*(cells for _, cells in batch), strict=True)
@@ -139,7 +139,8 @@ def _jsonl(path: Path) -> Iterator[Rows]:
             objects = [found for _, found in batch]
             names = dict.fromkeys(name for found in objects for name in found)
             columns = {
-                name: _array([found.get(name) for found in objects], path, name) for name in names
+                name: typed_array([found.get(name) for found in objects], path, name)
+                for name in names
             }
             yield [row for row, _ in batch], pa.table(columns)
 
@@ -156,13 +157,20 @@ def _object(line: bytes, path: Path, row: int) -> dict[str, Any]:
     return value
 
 
-def _array(values: Sequence[Any], path: Path, name: str) -> pa.Array:
+def typed_array(values: Sequence[Any], place: Path | str, name: str) -> pa.Array:
+    """Return a column of values, of the type that they have.
+
+    Raises
+    ------
+    DataError
+        They are of several types, or of none that is known.
+    """
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
         raise DataError(
             f"holds values of several kinds, or of none that is known ({error})",
-            file=path,
+            file=place,
             column=name,
             hint="make them all text",
         ) from error
@@ -193,7 +201,16 @@ def _named_errors(path: Path) -> Iterator[None]:
         raise DataError(f"is damaged, or not what its name says ({text})", file=path) from error
 
 
-def _refuse_twins(path: Path, names: Sequence[str]) -> None:
+def refuse_twins(place: Path | str, names: Sequence[str]) -> None:
+    """Refuse two columns of one name.
+
+    Raises
+    ------
+    DataError
+        There are such.
+    """
     for position, name in enumerate(names):
         if name in names[:position]:
-            raise DataError("two columns have this name", file=path, column=name, hint="rename one")
+            raise DataError(
+                "two columns have this name", file=place, column=name, hint="rename one"
+            )

@@ -15,9 +15,9 @@ from recsys.errors import DataError
 def read(path: Path, user_column: str = "user_id") -> tuple[list[int], list[dict[str, object]]]:
     numbers: list[int] = []
     rows: list[dict[str, object]] = []
-    for some, table in Audience.open(path, user_column).batches():
-        numbers += some
-        rows += table.to_pylist()
+    for block in Audience.open(path, user_column).blocks():
+        numbers += block.numbers.to_pylist()
+        rows += block.rows.to_pylist()
     return numbers, rows
 
 

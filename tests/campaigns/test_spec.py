@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys.campaigns.spec import CampaignSpec, load_spec
+from recsys.campaigns.loading import load_spec
+from recsys.campaigns.spec import CampaignSpec
 from recsys.errors import SettingsError, UsageError
 
 
@@ -36,11 +37,11 @@ def test_times_are_dates_or_texts(tmp_path: Path, moment: str, microseconds: int
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("quota = 3", r"campaign\.toml: unknown setting 'quota'; there are at, engine"),
+        ("quotas = 3", r"campaign\.toml: unknown setting 'quotas'; there are arms, at, cap"),
         ("k = 0", r"campaign\.toml: k = 0: .*greater than or equal to 1"),
         ("k = 1001", r"campaign\.toml: k = 1001: "),
         ('k = "ten"', r"campaign\.toml: k = 'ten': "),
-        ('engine = "ray"', r"campaign\.toml: engine = 'ray': .*'local'"),
+        ('engine = "dask"', r"campaign\.toml: engine = 'dask': .*'local'"),
         ('format = "xml"', r"campaign\.toml: format = 'xml': "),
         ("users_per_part = 0", r"campaign\.toml: users_per_part = 0: "),
         ("at = 2011", r"campaign\.toml: at: '2011' is no date or time; write"),

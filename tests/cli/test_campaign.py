@@ -73,10 +73,23 @@ def test_it_writes_and_says_what(tmp_path: Path, models: Path, users: Path) -> N
 
 def test_a_spec_says_the_same_as_flags(tmp_path: Path, models: Path, users: Path) -> None:
     spec = tmp_path / "campaign.toml"
-    spec.write_text(f'users = "audience.csv"\nmodels = {json.dumps(str(models))}\nk = 2\n')
+    spec.write_text(
+        f'users = "audience.csv"\nmodels = {json.dumps(str(models))}\nk = 2\nat = 2024-01-01\n'
+    )
     first = invoke(["--spec", spec, "--out", tmp_path / "a"], catch_exceptions=False)
     second = invoke(
-        ["--users", users, "--models", models, "--k", 2, "--out", tmp_path / "b"],
+        [
+            "--users",
+            users,
+            "--models",
+            models,
+            "--k",
+            2,
+            "--at",
+            "2024-01-01",
+            "--out",
+            tmp_path / "b",
+        ],
         catch_exceptions=False,
     )
     assert (first.exit_code, second.exit_code) == (0, 0)
@@ -106,7 +119,7 @@ def test_what_is_wrong_is_said(tmp_path: Path, models: Path, users: Path) -> Non
         result = invoke(arguments)
         assert isinstance(result.exception, kind)
         assert message in str(result.exception)
-    for flag, value in (("--k", "0"), ("--k", "1001"), ("--engine", "ray"), ("--format", "xml")):
+    for flag, value in (("--k", "0"), ("--k", "1001"), ("--engine", "dask"), ("--format", "xml")):
         assert invoke(["--users", users, flag, value]).exit_code == 2
 
 

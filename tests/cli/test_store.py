@@ -120,7 +120,7 @@ def test_a_campaign_knows_the_store(run: Any, models: Path, tmp_path: Path) -> N
     flags = ["--users", tmp_path / "audience.csv", "--models", models, "--fallback", "none"]
     assert run("campaign", *flags, "--out", tmp_path / "out").code == 0
     results = pq.read_table(tmp_path / "out" / "results").to_pylist()
-    assert [row["status"] for row in results] == ["sent", "ineligible", "sent"]
+    assert [row["status"] for row in results] == ["sent", "suppressed", "sent"]
     store.close()
     (models / "store.db").write_bytes(b"broken " * 2000)
     ended = run("campaign", *flags, "--out", tmp_path / "other")

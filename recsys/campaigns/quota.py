@@ -1,0 +1,302 @@
+"""Items of which there are too few for everyone, dealt out so that nobody would rather swap."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys.campaigns.hashing import HashArray
+from recsys.campaigns.lists import DoubleArray, Lists
+from recsys.campaigns.market import Market
+from recsys.campaigns.spilled import Spilled
+from recsys.interactions.tables import BoolArray, FloatArray, IntArray, LongArray
+
+_DEEPER = 4
+"""A list that is too short is asked for anew, so many times as long."""
+
+_ENTRIES = 2**23
+"""Entries of deeper lists that are in memory at a time, about."""
+
+_ROW = np.int64(2**32 - 1)
+
+
+class Pool(Protocol):
+    """Who competes for items, shard by shard.
+
+    Attributes
+    ----------
+    n_shards
+        How many shards there are.
+    """
+
+    n_shards: int
+
+    def candidates(self, shard: int) -> tuple[IntArray, HashArray, Lists]:
+        """Return who of a shard competes: rows (m,), hashes (m,) of which the lower wins, lists."""
+
+    def deepen(self, shard: int, rows: IntArray, depth: int) -> Lists:
+        """Return the lists of these rows up to a length of `depth`."""
+
+    def places(self, shard: int, row: int, items: IntArray, scores: FloatArray) -> list[int] | None:
+        """Return which of these, best first, a user may hold together; None for the first k."""
+
+    def keep(self, shard: int, rows: IntArray, chosen: Lists) -> None:
+        """Take what these rows hold in the end; called once for each shard."""
+
+
+def assign(pool: Pool, quota: npt.NDArray[np.int64], k: int, *, folder: Path | None = None) -> None:
+    """Give each user up to k items, and each item to no more users than its quota.
+
+    Deferred acceptance (Gale & Shapley 1962; Roth 1984 for many to many): users offer themselves
+    to the items of their list, best first, until k hold them; an item holds those of its offers
+    with the highest
+
+        z_ui = (s_ui − mean_u) / spread_u
+
+    over the scores s_u of all items that the rules leave the user, equal ones by hash; whoever is
+    let go goes on down the list, and is scored deeper where it ends early. In the end no user and
+    item would both rather have each other. Of all such results this one is the best for every
+    user, so it does not depend on the order of the offers.
+
+    Where limits bind the items of a user by more than one property (several categories an item, or
+    categories and variants), a user does not give up what is held for an item further up that fits
+    only without it; with such limits a result as above need not exist.
+
+    Candidates lie on disk. Memory holds one shard, and 24 bytes for each place that is taken of a
+    limited item.
+
+    Parameters
+    ----------
+    pool
+        Who competes.
+    quota
+        int64 (n_items,): how many users may hold each item; `market.NO_LIMIT` for any number.
+    k
+        How many items a user may hold.
+    folder
+        Where candidates lie meanwhile; a temporary folder where None.
+    """
+    with tempfile.TemporaryDirectory(prefix="candidates-", dir=folder) as inner:
+        _Dealing(pool, Market(quota), len(quota), k, Path(inner)).run()
+
+
+class _Dealing:
+    """Offers and answers, until nobody has an offer left to make."""
+
+    def __init__(self, pool: Pool, market: Market, n_items: int, k: int, folder: Path) -> None:
+        self._pool, self._market, self._n_items, self._k = pool, market, n_items, k
+        self._spilled = [Spilled(folder / f"{shard:05d}") for shard in range(pool.n_shards)]
+
+    def run(self) -> None:
+        """Deal the items out, and let the pool keep what everyone holds."""
+        for shard, spilled in enumerate(self._spilled):
+            rows, ties, lists = self._pool.candidates(shard)
+            spilled.begin(rows, ties, self._limited(shard, rows, lists), lists)
+            self._visit(shard, np.arange(len(rows)))
+        while len(let_go := self._market.settle()):
+            shards = let_go >> 32
+            for shard in np.unique(shards).tolist():
+                self._visit(shard, let_go[shards == shard] & _ROW)
+        for shard, spilled in enumerate(self._spilled):
+            view = _View.of(shard, spilled, np.arange(len(spilled.rows)))
+            held = view.offered & view.wanted(self._market)
+            self._pool.keep(shard, np.array(spilled.rows), _only(view.lists, held))
+
+    def _limited(self, shard: int, rows: IntArray, lists: Lists) -> BoolArray:
+        """Return bool (m,): whose items depend on each other."""
+        return np.array(
+            [
+                count > 0
+                and self._pool.places(shard, row, lists.items[[start]], lists.scores[[start]])
+                is not None
+                for row, count, start in zip(
+                    rows.tolist(), lists.counts.tolist(), lists.offsets.tolist(), strict=False
+                )
+            ],
+            np.bool_,
+        )
+
+    def _visit(self, shard: int, places: LongArray) -> None:
+        """Let users of a shard make all the offers that they have a mind to."""
+        while len(places):
+            view = _View.of(shard, self._spilled[shard], places)
+            wanted = view.wanted(self._market)
+            held, fresh = wanted & view.offered, wanted & ~view.offered
+            lacking = self._k - view.per_user(held)
+            asked = fresh & (view.rank(fresh) < np.repeat(lacking, view.lists.counts))
+            for user in np.flatnonzero(view.limited).tolist():
+                own = view.lists.row(user)
+                asked[own] = self._chosen(view, user, held[own], fresh[own])
+            view.offer(self._market, asked)
+            short = (view.per_user(asked) < lacking) & ~view.lists.complete
+            places = places[short]
+            if len(places):
+                self._deepen(shard, places)
+
+    def _chosen(self, view: _View, user: int, held: BoolArray, fresh: BoolArray) -> BoolArray:
+        """Return which of a user's fresh candidates go with what is held, under the limits."""
+        order = np.concatenate([np.flatnonzero(held), np.flatnonzero(fresh)])
+        asked = np.zeros(len(held), np.bool_)
+        if len(order):
+            best_first = np.arange(len(order), 0, -1, dtype=np.float32)
+            items = view.lists.items[view.lists.row(user)][order]
+            places = self._pool.places(view.shard, int(view.rows[user]), items, best_first)
+            asked[order[places]] = True
+        return asked & fresh
+
+    def _deepen(self, shard: int, places: LongArray) -> None:
+        """Give these users of a shard longer lists, of what they can still get."""
+        spilled = self._spilled[shard]
+        depth = spilled.depth
+        parts, flags, order = [], [], []
+        for some, asked in _portions(places, np.maximum(depth[places], 1) * _DEEPER):
+            view = _View.of(shard, spilled, some)
+            deeper = self._pool.deepen(shard, view.rows, asked)
+            lists, offered = self._extended(view, deeper, complete=asked >= self._n_items)
+            depth[some] = asked
+            parts.append(lists)
+            flags.append(offered)
+            order.append(some)
+        others = np.setdiff1d(np.arange(len(spilled.rows)), np.concatenate(order))
+        rest = _View.of(shard, spilled, others)
+        together = Lists.joined([*parts, rest.lists])
+        back = np.argsort(np.concatenate([*order, others]), kind="stable")
+        entries = _entries(together, back)
+        spilled.replace(together.rows(back), np.concatenate([*flags, rest.offered])[entries])
+
+    def _extended(self, view: _View, deeper: Lists, *, complete: bool) -> tuple[Lists, BoolArray]:
+        """Return a view's lists, without what is out of reach, and what deeper ones add to them."""
+        kept = view.wanted(self._market)
+        before = _only(view.lists, kept)
+        further = replace(view, lists=replace(deeper, mean=before.mean, spread=before.spread))
+        fresh = further.wanted(self._market)
+        keys = further.keys(self._n_items)[fresh]
+        fresh[fresh] = ~np.isin(keys, view.keys(self._n_items))
+        most = _DEEPER * self._k
+        added = fresh & (further.rank(fresh) < most)
+        after = _only(deeper, added)
+        left = further.per_user(fresh) <= most
+        n = len(before)
+        pairs = np.arange(2 * n).reshape(2, n).T.ravel()  # each user's own and what is added
+        both = Lists.joined([before, after])
+        joined, entries = both.rows(pairs), _entries(both, pairs)
+        offered = np.concatenate([view.offered[kept], np.zeros(len(after.items), np.bool_)])
+        lists = Lists(
+            joined.offsets[::2],
+            joined.items,
+            joined.scores,
+            (before.own + after.own).astype(np.int32),
+            before.mean,
+            before.spread,
+            (deeper.complete | complete) & left,
+        )
+        return lists, offered[entries]
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """Some users of a shard with their candidates.
+
+    Attributes
+    ----------
+    places
+        int64 (n,): where they are among those of the shard who compete.
+    entries
+        Where their candidates lie among the shard's.
+    """
+
+    shard: int
+    spilled: Spilled
+    places: LongArray
+    rows: IntArray
+    ties: HashArray
+    limited: BoolArray
+    lists: Lists
+    offered: BoolArray
+    entries: LongArray
+
+    @classmethod
+    def of(cls, shard: int, spilled: Spilled, places: LongArray) -> _View:
+        lists = spilled.lists
+        entries = _entries(lists, places)
+        return cls(
+            shard,
+            spilled,
+            places,
+            spilled.rows[places],
+            spilled.ties[places],
+            spilled.limited[places],
+            lists.rows(places),
+            spilled.offered[entries],
+            entries,
+        )
+
+    def wanted(self, market: Market) -> BoolArray:
+        """Return bool (entries,): whether the item holds the user, or would."""
+        return market.wants(self.lists.items, *self._bids(slice(None)))
+
+    def offer(self, market: Market, asked: BoolArray) -> None:
+        """Make these offers, and note that they are made."""
+        market.offer(self.lists.items[asked], *self._bids(asked))
+        self.spilled.offered[self.entries[asked]] = True
+
+    def per_user(self, marks: BoolArray) -> LongArray:
+        """Return int64 (n,): how many of each user's entries are marked."""
+        return np.diff(_counted(marks)[self.lists.offsets])
+
+    def rank(self, marks: BoolArray) -> LongArray:
+        """Return int64 (entries,): how many marked entries of the user come before each."""
+        before = _counted(marks)
+        return before[:-1] - np.repeat(before[self.lists.offsets[:-1]], self.lists.counts)
+
+    def keys(self, n_items: int) -> LongArray:
+        """Return int64 (entries,): a number for each pair of user and item."""
+        return np.repeat(self.places, self.lists.counts) * n_items + self.lists.items
+
+    def _bids(self, some: BoolArray | slice) -> tuple[DoubleArray, HashArray, LongArray]:
+        """Return z-score, hash and number of the user of each of these entries."""
+        counts, lists = self.lists.counts, self.lists
+        users = self.places + (self.shard << 32)
+        spread = np.repeat(lists.spread, counts)[some]
+        deviation = lists.scores[some] - np.repeat(lists.mean, counts)[some]
+        z = np.divide(deviation, spread, out=np.zeros(len(spread)), where=spread > 0)
+        return z, np.repeat(self.ties, counts)[some], np.repeat(users, counts)[some]
+
+
+def _portions(places: LongArray, depths: LongArray) -> Iterator[tuple[LongArray, int]]:
+    """Yield places to be asked to the same depth, so few that their lists fit into memory."""
+    for depth in np.unique(depths).tolist():
+        same = places[depths == depth]
+        step = max(1, _ENTRIES // depth)
+        for start in range(0, len(same), step):
+            yield same[start : start + step], depth
+
+
+def _only(lists: Lists, marks: BoolArray) -> Lists:
+    """Return the lists with their marked entries alone."""
+    before = _counted(marks)
+    return replace(
+        lists,
+        offsets=before[lists.offsets],
+        items=lists.items[marks],
+        scores=lists.scores[marks],
+        own=(before[lists.offsets[:-1] + lists.own] - before[lists.offsets[:-1]]).astype(np.int32),
+    )
+
+
+def _entries(lists: Lists, rows: LongArray) -> LongArray:
+    """Return where the entries of these rows lie, one row after the other."""
+    counts = lists.counts[rows]
+    ends = np.cumsum(counts)
+    return np.repeat(lists.offsets[rows] - ends + counts, counts) + np.arange(counts.sum())
+
+
+def _counted(marks: BoolArray) -> LongArray:
+    """Return int64 (n + 1,): how many of the first are marked."""
+    return np.concatenate([[0], np.cumsum(marks)]).astype(np.int64)
