@@ -2,6 +2,8 @@
 
     python benchmarks/insight.py anomalies --data data/online-retail
     python benchmarks/insight.py denoise --data data/online-retail
+    python benchmarks/insight.py embed --data data/online-retail --films "$RECSYS_DATA/ml-1m"
+    python benchmarks/insight.py compress --data data/online-retail
 
 Tables are printed as Markdown. What is compared with comes from scikit-learn (extra `dev`).
 """
@@ -16,6 +18,8 @@ import click
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from insight_vectors import compress, embed
+from insight_vectors import line as _line
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
@@ -225,9 +229,8 @@ def _compared(
     yield "AUC item-knn", best
 
 
-def _line(cells: Sequence[str]) -> None:
-    click.echo(f"| {' | '.join(cells)} |")
-
+insight.add_command(embed)
+insight.add_command(compress)
 
 if __name__ == "__main__":
     run(insight)

@@ -4,38 +4,65 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
 from recsys.cli.data_options import data_options, dataset_from_flags
+from recsys.cli.new_products import NewProduct, new_products
+from recsys.cli.tables import printable
 from recsys.errors import UsageError
 from recsys.interactions.dataset import Dataset
 from recsys.interactions.report import ReadReport
 from recsys.interactions.summary import QUANTILES, Span, Spread, Summary, summarize
+from recsys.interactions.times import to_iso
 
 _BARS = "▁▂▃▄▅▆▇█"
+_NEW_SHOWN = 10
 
 
 @click.command()
 @click.argument("directory", required=False, metavar="[DIR|FILE|URL]")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option(
+    "--new-below",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="A product is new that has fewer events than that.",
+)
+@click.option(
+    "--models",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder whose current model's events count for that, instead of the data set's.",
+)
 @data_options
-def inspect(directory: str | None, as_json: bool, **flags: Any) -> None:
-    """Show what a data set holds, how it is spread, and what was dropped and why."""
+def inspect(
+    directory: str | None, as_json: bool, new_below: int, models: Path | None, **flags: Any
+) -> None:
+    """Show what a data set holds, how it is spread, and what was dropped and why.
+
+    New products are listed, too: a model knows little of them, and lists can keep places for them
+    (`recsys recommend --newcomers`).
+    """
     if directory and flags["data"]:
         raise UsageError("the data set is named twice, as an argument and by --data")
-    dataset = dataset_from_flags({**flags, "data": directory or flags["data"]})
+    flags = {**flags, "data": directory or flags["data"]}
+    dataset = dataset_from_flags(flags)
     summary = summarize(dataset)
+    new = new_products(dataset, flags, new_below, models)
     if as_json:
-        click.echo(json.dumps(_content(dataset, summary), indent=2, default=_iso))
+        click.echo(json.dumps(_content(dataset, summary, new), indent=2, default=_iso))
     else:
-        click.echo("\n".join(_page(dataset, summary)))
+        page = _page(dataset, summary, _new(new, new_below, models))
+        click.echo("\n".join(page))
 
 
-def _content(dataset: Dataset, summary: Summary) -> dict[str, Any]:
+def _content(dataset: Dataset, summary: Summary, new: Sequence[NewProduct]) -> dict[str, Any]:
     return {
         "dataset": dataset.name,
         "source": dataset.source,
@@ -43,6 +70,10 @@ def _content(dataset: Dataset, summary: Summary) -> dict[str, Any]:
         "read": None if dataset.report is None else dataclasses.asdict(dataset.report),
         "quantiles": QUANTILES,
         **dataclasses.asdict(summary),
+        "new_products": [
+            {**vars(each), "first": None if each.first is None else to_iso(each.first)}
+            for each in new
+        ],
     }
 
 
@@ -50,7 +81,7 @@ def _iso(moment: datetime) -> str:
     return moment.isoformat()
 
 
-def _page(dataset: Dataset, summary: Summary) -> Iterator[str]:
+def _page(dataset: Dataset, summary: Summary, new: Iterator[str]) -> Iterator[str]:
     yield click.style(dataset.name, bold=True)
     if dataset.report is not None:
         yield from _read(dataset.report, summary)
@@ -60,6 +91,7 @@ def _page(dataset: Dataset, summary: Summary) -> Iterator[str]:
     if summary.span:
         yield from _span(summary.span)
     yield from _items(dataset, summary)
+    yield from new
     yield ""
     yield f"fingerprint {dataset.fingerprint}"
 
@@ -168,3 +200,17 @@ def _items(dataset: Dataset, summary: Summary) -> Iterator[str]:
     if unused:
         are = "is" if unused == 1 else "are"
         yield f"  {unused:>13,}  more {are} listed there, without interactions"
+
+
+def _new(new: Sequence[NewProduct], below: int, models: Path | None) -> Iterator[str]:
+    yield from _title("New products")
+    learnt = "" if models is None else " that the current model was trained on"
+    have = "product has" if len(new) == 1 else "products have"
+    yield f"  {len(new):>13,}  {have} fewer than {below} events{learnt}"
+    for each in new[:_NEW_SHOWN]:
+        since = "" if each.first is None else f", the first on {to_iso(each.first)[:10]}"
+        events = "1 event" if each.events == 1 else f"{each.events} events"
+        title = "" if each.title == each.item else f" {printable(each.title)}"
+        yield f"                 {printable(each.item)}{title}: {events}{since}"
+    if len(new) > _NEW_SHOWN:
+        yield f"                 … and {len(new) - _NEW_SHOWN:,} more; --json lists all"

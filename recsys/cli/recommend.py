@@ -49,6 +49,9 @@ def _common(command: Command) -> Command:
 )
 @at_option
 @click.option("--why", is_flag=True, help="Say what of the history adds most to each score.")
+@click.option(
+    "--uncertainty", is_flag=True, help="Say how likely each item is taken, how stable its place."
+)
 def recommend(
     *,
     user: str,
@@ -58,6 +61,7 @@ def recommend(
     fallback: Fallback,
     at: str | None,
     why: bool,
+    uncertainty: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -68,7 +72,15 @@ def recommend(
     rules = rules_of(**flags)
     reference = None if at is None else from_iso(at, "--at")
     recommender = open_live(models, url)
-    found = recommender.recommend(user, k=k, rules=rules, fallback=fallback, at=reference, why=why)
+    found = recommender.recommend(
+        user,
+        k=k,
+        rules=rules,
+        fallback=fallback,
+        at=reference,
+        why=why,
+        uncertainty=uncertainty,
+    )
     if as_json:
         print_json(recommender.answer(found))
     else:
@@ -96,7 +108,8 @@ def _print_recommendation(
     from rich.table import Table
 
     popular = found.basis == "popular"
-    tables = [_suggestions("Popular items" if popular else "Recommended", found.items)]
+    heading = "Popular items" if popular else "Recommended"
+    tables = [_suggestions(heading, found.items, uncertainty=found.uncertainty)]
     if recommender.known([user])[0]:
         tables.insert(0, _history(f"Taken by {user}", recommender.history(user), max(k, 10)))
     side_by_side = Table.grid(padding=(0, 3))
@@ -111,17 +124,26 @@ def _print_recommendation(
     click.echo(f"{recommender.model}, version {recommender.version}")
 
 
-def _suggestions(heading: str, suggestions: Sequence[Suggestion]) -> Table:
+def _suggestions(
+    heading: str, suggestions: Sequence[Suggestion], *, uncertainty: bool = False
+) -> Table:
     table = new_table(heading)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("item", no_wrap=True)
     table.add_column("title")
     table.add_column("score", justify="right", no_wrap=True)
+    if uncertainty:
+        for figure in ("probability", "stability"):
+            table.add_column(figure, justify="right", no_wrap=True)
     explained = any(one.because is not None for one in suggestions)
     if explained:
         table.add_column("because of")
     for one in suggestions:
-        cells = [str(one.rank), plain(one.item), plain(one.title), f"{one.score:.4g}"]
+        title = f"{plain(one.title)} (new)" if one.new else plain(one.title)
+        cells = [str(one.rank), plain(one.item), title, f"{one.score:.4g}"]
+        if uncertainty:
+            shares = (one.probability, one.stability)
+            cells += ["–" if share is None else f"{share:.0%}" for share in shares]
         if explained:
             cells.append("\n".join(plain(each.title) for each in one.because or ()))
         table.add_row(*cells)

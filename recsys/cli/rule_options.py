@@ -43,6 +43,20 @@ def rule_options(command: Command) -> Command:
             click.option(
                 "--include-seen", is_flag=True, help="Let items of the history come back."
             ),
+            click.option(
+                "--newcomers",
+                default=0,
+                show_default=True,
+                metavar="N",
+                help="How many places at most go to new products that are like the history.",
+            ),
+            click.option(
+                "--new-below",
+                default=5,
+                show_default=True,
+                metavar="N",
+                help="A product is new that the model was trained on in fewer events than that.",
+            ),
         )
     ):
         command = option(command)

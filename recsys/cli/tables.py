@@ -23,9 +23,12 @@ def plain(text: str) -> str:
     """Return outside text so that it is shown as it is: not as markup, nor as terminal commands."""
     from rich.markup import escape
 
-    return escape(
-        "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
-    )
+    return escape(printable(text))
+
+
+def printable(text: str) -> str:
+    """Return outside text without what a terminal would take for a command."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def print_table(table: Table) -> None:

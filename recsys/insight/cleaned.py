@@ -12,9 +12,8 @@ import pyarrow.parquet as pq
 
 from recsys.errors import UsageError
 from recsys.files import folder_written_aside, is_taken
-from recsys.insight.accounts import misfit
+from recsys.insight.accounts import Log, misfit
 from recsys.insight.denoising import Noise
-from recsys.interactions.catalogue import Catalogue
 from recsys.interactions.dataset import Dataset
 from recsys.interactions.tables import BoolArray
 from recsys.settings import write_settings
@@ -73,7 +72,7 @@ def write_cleaned(out: Path, dataset: Dataset, noise: Noise) -> Cleaned:
     gone = noise.of_event
     with folder_written_aside(out) as aside:
         pq.write_table(_events(dataset, ~gone), aside / "events.parquet", compression="zstd")
-        pq.write_table(_items(dataset), aside / "items.parquet", compression="zstd")
+        pq.write_table(items_table(dataset), aside / "items.parquet", compression="zstd")
         pa_csv.write_csv(_removed(dataset, noise), aside / REMOVED)
         weights = {key: value for key, value in asdict(dataset.weighting).items() if value}
         heading = f"{dataset.source} without what was taken for noise; see {REMOVED}"
@@ -106,10 +105,11 @@ def _events(dataset: Dataset, which: BoolArray) -> pa.Table:
     return pa.table(columns)
 
 
-def _items(dataset: Dataset) -> pa.Table:
-    catalogue: Catalogue = dataset.catalogue
+def items_table(log: Log) -> pa.Table:
+    """Return what is known of the items, as an items file has it."""
+    catalogue = log.catalogue
     columns = {
-        "item_id": pa.array(dataset.items.ids, pa.string()),
+        "item_id": pa.array(log.items.ids, pa.string()),
         "title": pa.array(catalogue.titles, pa.string()),
     }
     if any(catalogue.categories):

@@ -91,3 +91,57 @@ def test_denoise_refuses_what_cannot_be_meant(run: Any, shop: Path, tmp_path: Pa
         assert ended.code == code
         assert says in ended.err
         assert not new.exists()
+
+
+def test_embeddings_of_a_data_set(run: Any, shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "vectors"
+    ended = run("embed", "--data", shop, "--set", "factors=4", "--out", out)
+    assert (ended.code, ended.err) == (0, "")
+    assert "users     60 of 4 numbers" in ended.out
+    assert sorted(path.name for path in out.iterdir())[-3:] == [
+        "segments.parquet",
+        "users.npy",
+        "users.parquet",
+    ]
+    assert "Map of the catalogue" in (out / "map.html").read_text()
+    again = run("embed", "--data", shop, "--out", out)
+    assert again.code == 2
+    assert "there is something already" in again.err
+
+
+def test_embeddings_of_a_published_model(run: Any, shop: Path, tmp_path: Path) -> None:
+    run("train", "--data", shop, "--model", "ease", "--out", tmp_path / "m")
+    refused = run("embed", "--models", tmp_path / "m", "--out", tmp_path / "a")
+    assert refused.code == 2
+    assert "ease has no latents" in refused.err
+    assert not (tmp_path / "a").exists()
+    set_alone = run("embed", "--models", tmp_path / "m", "--set", "l2=1", "--out", tmp_path / "a")
+    assert (set_alone.code, "name a --model" in set_alone.err) == (2, True)
+    of_other = run(
+        "embed", "--models", tmp_path / "m", "--model", "als", "--set", "factors=3",
+        "--out", tmp_path / "a", "--json",
+    )  # fmt: skip
+    said = json.loads(of_other.out)
+    assert (said["model"], said["users"], said["variances"]) == ("als", [60, 3], False)
+
+
+def test_compression_is_compared_written_and_read(run: Any, shop: Path, tmp_path: Path) -> None:
+    said = json.loads(run("compress", "--data", shop, "--bytes", "3", "--json").out)
+    assert {one["n_bytes"] for one in said["kept"]} == {3}
+    codes, back = tmp_path / "codes.safetensors", tmp_path / "back.csv"
+    ended = run("compress", "--data", shop, "--bytes", 2, "--out", codes)
+    assert (ended.code, ended.err) == (0, "")
+    assert "60 of 2 bytes" in ended.out
+    assert run("compress", "--decode", codes, "--out", back).code == 0
+    dataset = load_dataset(shop)
+    table = pa_csv.read_csv(back)
+    assert set(table["user_id"].to_pylist()) <= set(dataset.users.ids)
+    for flags, says in (
+        (["--data", shop, "--bytes", "few"], "--bytes few"),
+        (["--data", shop, "--bytes", "0"], "from 1 to"),
+        (["--data", shop, "--bytes", "1,2", "--out", codes], "name one"),
+        (["--decode", codes], "--out"),
+    ):
+        ended = run("compress", *flags)
+        assert ended.code == 2
+        assert says in ended.err

@@ -15,6 +15,8 @@ import pytest
 
 from recsys.cli.data_options import data_options, spec_from_flags
 from recsys.interactions.dataset import DatasetSpec
+from recsys.store.events import Event
+from recsys.store.store import open_store
 
 LOG = """user_id,item_id,timestamp,value
 a,x,2011-01-01,1
@@ -106,6 +108,38 @@ def test_inspect_as_json(log: Path, run: Callable) -> None:
         "attributes": [],
     }
     assert len(told["fingerprint"]) == 64
+
+
+def test_inspect_lists_new_products(log: Path, run: Callable, published: Path) -> None:
+    (log / "events.csv").write_text(LOG.replace("never", "1"), encoding="utf-8")
+    (log / "items.csv").write_text(f"{ITEMS}\x1b[31m,\n".replace("\x1b[31m,", "r,Red\x1b,,"))
+    told = run("inspect", log, "--new-below", 2).out.splitlines()
+    start = told.index("New products")
+    assert told[start : start + 6] == [
+        "New products",
+        "              4  products have fewer than 2 events",
+        "                 q Bowl: 0 events",
+        "                 r Red\N{REPLACEMENT CHARACTER}: 0 events",
+        "                 z: 1 event, the first on 2011-03-02",
+        "                 y Plate: 1 event, the first on 2011-01-02",
+    ]
+    listed = json.loads(run("inspect", log, "--new-below", 2, "--json").out)["new_products"]
+    assert listed[0] == {"item": "q", "title": "Bowl", "events": 0, "first": None}
+    assert listed[2]["first"] == "2011-03-02T00:00:00Z"
+    told = run("inspect", log, "--new-below", 1, "--models", published).out
+    assert "  5  products have fewer than 1 events that the current model was trained on" in told
+    assert "x Cup: 0 events, the first on 2011-01-01" in told
+
+
+def test_inspect_lists_what_only_the_store_describes(tmp_path: Path, run: Callable) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    store = open_store(url)
+    store.add_events([Event("1", "a", "x", 15_000 * 86_400_000_000)])
+    store.set_item("new", {"title": "A cup"})
+    store.close()
+    told = run("inspect", url).out.splitlines()
+    assert "                 new A cup: 0 events" in told
+    assert "                 x: 1 event, the first on 2011-01-26" in told
 
 
 def test_a_bad_row_fails_with_its_place_and_no_traceback(log: Path, run: Callable) -> None:

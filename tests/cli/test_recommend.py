@@ -42,6 +42,19 @@ def test_every_rule_has_its_flag(run: Any, published: Path) -> None:
     assert json.loads(ended.out)["note"] == "no item has an attribute 'shape'"
 
 
+def test_new_products_are_marked(run: Any, published: Path) -> None:
+    recommender = Recommender.open(published)
+    found = recommender.recommend("u07", rules=Rules(newcomers=2, new_below=12))
+    assert [one.new for one in found.items] == [False] * 8 + [True] * 2
+    command = ("recommend", "--user", "u07", "--models", published)
+    flags = ("--newcomers", 2, "--new-below", 12)
+    told = json.loads(run(*command, *flags, "--json").out)
+    assert told == recommender.answer(found)
+    assert [one.get("new") for one in told["items"]] == [None] * 8 + [True] * 2
+    assert f"{found.items[-1].title} (new)" in run(*command, *flags).out
+    assert run(*command, "--newcomers", -1).code == 2
+
+
 def test_a_person_sees_history_and_suggestions_side_by_side(run: Any, published: Path) -> None:
     recommender = Recommender.open(published)
     ended = run("recommend", "--user", "u07", "--models", published, "--k", 3)
