@@ -77,6 +77,7 @@ def rules_of(spec: RuleSpec) -> Rules:
         limits=tuple(Limit(name, each.min, each.max) for name, each in spec.categories.items()),
         variants=spec.variants,
         min_score=spec.min_score,
+        min_probability=spec.min_probability,
         diversity=spec.diversity,
     )
 

@@ -78,7 +78,7 @@ class RuleSpec:
         Items that the newest so many campaigns of the ledger sent to the user are left out.
     only, only_file, exclude, exclude_file
         Items allowed and items left out, listed here or in a file with a column `item_id`.
-    category, min_price, max_price, attributes, per_category, diversity, min_score
+    category, min_price, max_price, attributes, per_category, diversity, min_score, min_probability
         As in `recommender.Rules`; an attribute is `NAME:VALUE` or `NAME:LOW..HIGH`.
     categories
         Limits by category.
@@ -103,6 +103,7 @@ class RuleSpec:
     variants: str | None = None
     diversity: float = 0.0
     min_score: float | None = None
+    min_probability: float | None = None
 
 
 @dataclass(frozen=True)

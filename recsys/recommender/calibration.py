@@ -16,7 +16,7 @@ from recsys.topk import top_k
 
 Doubles = npt.NDArray[np.float64]
 
-FEATURES = 14
+FEATURES = 13
 """How many numbers `features` returns of an item."""
 
 DEPTH = 100
@@ -83,9 +83,9 @@ def features(
 ) -> Doubles:
     """Return what the probability of some items for one user goes by: float64 (k, m).
 
-    The score as it is and as deviations from the user's mean, the logarithms of its rank and of
-    the history's length, and the logarithm of the share of users who have the item; squares, and
-    products with the length.
+    The score as deviations from the user's mean (its own scale may change when a model learns from
+    more users), the logarithms of its rank and of the history's length, and the logarithm of the
+    share of users who have the item; squares and products of these.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def features(
     popular = np.log(np.maximum(shares[items], 1e-6).astype(np.float64))
     long = np.full(len(items), np.log1p(length))
     return np.stack(
-        [own, z, rank, popular, long, z * z, rank * rank, popular * popular, long * long,
+        [z, rank, popular, long, z * z, rank * rank, popular * popular, long * long,
          z * long, rank * long, popular * long, z * popular, z * rank],
         axis=1,
     )  # fmt: skip

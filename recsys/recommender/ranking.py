@@ -107,7 +107,7 @@ class Ranker:
     ) -> Iterator[tuple[Histories, Iterator[tuple[Suggestion, ...]]]]:
         """Yield the histories at `rows`, batch by batch, with the list of each."""
         allowed = self.shelf.allowed(rules)
-        if rules.look_at_the_list:
+        if rules.look_at_the_list or rules.min_probability is not None:
             for histories, scores in self.scored(events, rows, rules=rules, at=at):
                 yield histories, self.shelf.best(scores, allowed, k, rules)
             return
@@ -177,10 +177,13 @@ class Ranker:
     ) -> Iterator[tuple[Histories, FloatArray]]:
         """Yield the histories at `rows`, batch by batch, with scores (b, n_items) to write to.
 
-        What the rules leave out for a user's sake (seen, or scored too low) is at −inf.
+        What the rules leave out for a user's sake (seen, scored too low, or unlikely) is at −inf.
         """
         for histories in self._histories(events, rows, at):
             scores = self.scorer.score(histories)
+            if rules.min_probability is not None:
+                unlikely = self.uncertainty.unlikely(histories, scores, rules.min_probability)
+                scores[unlikely] = -np.inf
             if not rules.include_seen:
                 scores[histories.cells(_seen(histories, rules.seen_days, at))] = -np.inf
             if rules.min_score is not None:

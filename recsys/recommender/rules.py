@@ -102,6 +102,9 @@ class Rules:
         An attribute: of the items that share a value of it, one at most.
     min_score
         Items that the model scores lower are left out; popular items have no such score.
+    min_probability
+        Items that the user is less likely to take are left out; no probability is known of popular
+        items, of new products and of the history's, which stay.
     diversity
         d, from 0 to 1: how much unlikeness counts beside the score; see `choosing.choose`.
     newcomers
@@ -113,7 +116,8 @@ class Rules:
     Raises
     ------
     UsageError
-        A bound is not finite or above the other, a limit below 1, days below 0, or d out of range.
+        A bound is not finite or above the other, a limit below 1, days below 0, or d or the
+        probability out of range.
     """
 
     category: str | None = None
@@ -128,6 +132,7 @@ class Rules:
     limits: tuple[CategoryLimit, ...] = ()
     variants: str | None = None
     min_score: float | None = None
+    min_probability: float | None = None
     diversity: float = 0.0
     newcomers: int = 0
     new_below: int = 5
@@ -150,6 +155,8 @@ class Rules:
                     f"category {limit.category!r:.80}: at least {limit.least} and at most "
                     f"{limit.most} items cannot be"
                 )
+        if self.min_probability is not None and not 0 <= self.min_probability <= 1:
+            raise UsageError(f"min_probability is {self.min_probability}: it must be from 0 to 1")
         if not 0 <= self.diversity <= 1:
             raise UsageError(f"diversity is {self.diversity}: it must be from 0 to 1")
         if self.newcomers < 0:

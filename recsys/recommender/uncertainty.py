@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.artifacts import Artifact
+from recsys.errors import UsageError
 from recsys.interactions.tables import BoolArray, FloatArray, Histories
 from recsys.models.variational import Variational
 from recsys.recommender.answers import Suggestion
@@ -84,6 +85,36 @@ class Uncertainty:
             self._added(one, histories.rows(slice(row, row + 1)), scores[row], k, allowed)
             for row, one in enumerate(found)
         ]
+
+    def unlikely(self, histories: Histories, scores: FloatArray, least: float) -> BoolArray:
+        """Return which items users take with a probability below `least`: bool (b, n_items).
+
+        Items of a history are never among them, since their probability is not known.
+
+        Parameters
+        ----------
+        histories, scores
+            b users, and the model's scores of all items for each, (b, n_items).
+        least
+            From 0 to 1.
+
+        Raises
+        ------
+        UsageError
+            The model was published without a calibration.
+        """
+        if self._calibration is None:
+            raise UsageError(
+                "min_probability: the current model was published without probabilities; "
+                "train it anew"
+            )
+        found = np.zeros(scores.shape, np.bool_)
+        lengths = np.diff(histories.matrix.indptr).tolist()
+        for row, own in enumerate(histories.mask(scores.copy())):
+            items = np.flatnonzero(np.isfinite(own))
+            figures = features(own, items, lengths[row], self._shares)
+            found[row, items] = self._calibration.probabilities(figures) < least
+        return found
 
     def _added(
         self,
