@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import numpy as np
@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from recsys.insight.compression import measure_compression
-from recsys.insight.compression_codes import Components
+from recsys.insight.compression_codes import Bits, Components
 from recsys.insight.latents import unit_length
 from recsys.interactions.dataset import DatasetSpec, load_dataset
 from recsys.interactions.splits import strong_splits, training_split
@@ -216,9 +216,8 @@ def _of_genres(
 @click.option("--seed", default=98765, show_default=True)
 def compress(*, data: str, sizes: str, seed: int) -> None:
     """Share of held-out users' histories found in the top n of what their codes decode to."""
-    measured = measure_compression(
-        load_dataset(data).interactions, [int(size) for size in sizes.split(",")], seed=seed
-    )
+    log, numbers = load_dataset(data).interactions, [int(size) for size in sizes.split(",")]
+    measured = measure_compression(log, numbers, get_args(Bits), seed)
     line(["bytes a user", "bits", "latents", "autoencoder", "PCA", "item list"])
     line(["---"] * 6)
     share = {(one.way, one.bits, one.n_bytes): one for one in measured.kept}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from recsys.insight.accounts import Log
     from recsys.insight.compression import Compression
+    from recsys.insight.compression_codes import Bits
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -29,6 +30,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "sizes",
     metavar="N,…",
     help="Bytes a user.  [8,16,32,64,128 are compared; with --out: 32]",
+)
+@click.option(
+    "--bits",
+    "kinds",
+    default="mixed",
+    show_default=True,
+    metavar="KIND,…",
+    help="How their bits are shared out: 8 or 4 for each latent, or mixed, by need.",
 )
 @click.option("--out", type=_FILE, help="Write the codes, or what --decode finds, to this file.")
 @click.option(
@@ -46,6 +55,7 @@ def compress(
     *,
     models: Path,
     sizes: str | None,
+    kinds: str,
     out: Path | None,
     decode: Path | None,
     seed: int,
@@ -66,9 +76,11 @@ def compress(
             raise UsageError("--decode: name the file to write with --out")
         _decode(decode, out, as_json=as_json)
     elif out is not None:
-        _write(out, _log(models, data_flags), _numbers(sizes or "32"), seed, as_json=as_json)
+        wanted = _numbers(sizes or "32"), _kinds(kinds)
+        _write(out, _log(models, data_flags), *wanted, seed, as_json=as_json)
     else:
-        _compare(_log(models, data_flags), _numbers(sizes or ""), seed, as_json=as_json)
+        wanted = _numbers(sizes or ""), _kinds(kinds)
+        _say(_compared(_log(models, data_flags), *wanted, seed), as_json=as_json)
 
 
 def _log(models: Path, flags: dict[str, Any]) -> Log:
@@ -92,10 +104,23 @@ def _numbers(text: str) -> list[int]:
     return sizes
 
 
-def _compare(log: Log, sizes: list[int], seed: int, *, as_json: bool) -> None:
+def _kinds(text: str) -> list[Bits]:
+    from recsys.errors import UsageError
+    from recsys.insight.compression_codes import Bits
+
+    kinds = [kind for kind in get_args(Bits) if kind in names(text)]
+    if not kinds or set(names(text)) - set(kinds):
+        raise UsageError(f"--bits {text}: there are {', '.join(get_args(Bits))}")
+    return kinds
+
+
+def _compared(log: Log, sizes: list[int], kinds: list[Bits], seed: int) -> Compression:
     from recsys.insight.compression import SIZES, measure_compression
 
-    found = measure_compression(log.interactions, sizes or SIZES, seed=seed)
+    return measure_compression(log.interactions, sizes or SIZES, kinds, seed)
+
+
+def _say(found: Compression, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(found))
         return
@@ -116,7 +141,9 @@ def _table(found: Compression) -> Table:
     return table
 
 
-def _write(out: Path, log: Log, sizes: list[int], seed: int, *, as_json: bool) -> None:
+def _write(
+    out: Path, log: Log, sizes: list[int], kinds: list[Bits], seed: int, *, as_json: bool
+) -> None:
     import numpy as np
 
     from recsys.errors import UsageError
@@ -124,9 +151,10 @@ def _write(out: Path, log: Log, sizes: list[int], seed: int, *, as_json: bool) -
     from recsys.insight.compression_codes import shares_found
     from recsys.insight.compression_file import write_codes
 
-    if len(sizes) != 1:
-        raise UsageError("--bytes: a file has codes of one size; name one")
-    coded = write_codes(out, log, compressor_of(log.interactions, sizes[0], seed))
+    if len(sizes) != 1 or len(kinds) != 1:
+        raise UsageError("--bytes, --bits: a file has codes of one size and kind; name one of each")
+    compressor = compressor_of(log.interactions, sizes[0], seed, kinds[0])
+    coded = write_codes(out, log, compressor)
     histories = histories_of(log.interactions)
     share = float(np.nanmean(shares_found(histories, coded.decoder.scores(coded.codes))))
     users, size = coded.codes.shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,10 +22,10 @@ from recsys.insight.compression_codes import (
 )
 from recsys.interactions.tables import FloatArray, Interactions, Matrix
 from recsys.interactions.weighting import Weighting
-from recsys.progress import progress
+from recsys.progress import Bar, progress
 
 SIZES = (8, 16, 32, 64, 128)
-KINDS: tuple[Bits, ...] = ("8", "4", "mixed")
+KINDS: tuple[Bits, ...] = ("mixed",)
 LARGEST = 1024
 
 _MOST_LATENTS = 512  # more take long to find, and add little
@@ -34,6 +35,7 @@ _SEARCH, _SEARCH_TO_LEARN = 60, 30  # steps
 _EPOCHS = 15
 _ROWS = 500
 _TESTED = 800
+_STAGES = 4  # of what a code is learnt in: PCA, sharpness, codes, decoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +102,7 @@ def pca_compressor(
     return Compressor(components, decoder, searched=False)
 
 
-def learnt_from(pca: Compressor, histories: Matrix, seed: int) -> Compressor:
+def learnt_from(pca: Compressor, histories: Matrix, seed: int, bar: Bar) -> Compressor:
     """Return the autoencoder that starts as this PCA, trained on the same histories.
 
     Codes are searched for with PCA's decoder, its scores taken for logits, as sharp as brings most
@@ -114,22 +116,28 @@ def learnt_from(pca: Compressor, histories: Matrix, seed: int) -> Compressor:
         (n, n_items), to learn from.
     seed
         Of the order of the histories.
+    bar
+        Told of each of the three stages.
     """
     from recsys.models.autoencoders.coder import learn_decoder
 
+    size = f"{-(-int(pca.decoder.quantiser.bits.sum()) // 8)} bytes"
     start = max(
         (_sharpened(pca, sharpness) for sharpness in _SHARPNESS),
         key=lambda one: np.nanmean(one.kept(histories[:_JUDGED])),
     )
-    decoder = start.decoder
+    bar.advance(note=f"{size}: searching for codes")
+    decoder, latents = start.decoder, start.latents(histories, _SEARCH_TO_LEARN)
+    bar.advance(note=f"{size}: learning to decode")
     matrix, bias = learn_decoder(
         histories,
-        start.latents(histories, _SEARCH_TO_LEARN),
+        latents,
         decoder.matrix,
         decoder.bias,
         epochs=_EPOCHS,
         seed=seed,
     )
+    bar.advance(note=size)
     return Compressor(pca.components, Decoder(decoder.quantiser, matrix, bias), searched=True)
 
 
@@ -155,9 +163,11 @@ def compressor_of(
     check_sizes([n_bytes])
     histories = histories_of(interactions)
     histories = sp.csr_array(histories[np.flatnonzero(np.diff(histories.indptr))])
-    components = _components(histories, n_bytes, seed)
-    pca = pca_compressor(components, components.latents(histories), n_bytes, bits)
-    return learnt_from(pca, histories, seed)
+    with progress("learning a code", _STAGES) as bar:
+        components = _components(histories, n_bytes, seed)
+        pca = pca_compressor(components, components.latents(histories), n_bytes, bits)
+        bar.advance()
+        return learnt_from(pca, histories, seed, bar)
 
 
 def _components(histories: Matrix, n_bytes: int, seed: int) -> Components:
@@ -273,17 +283,18 @@ def measure_compression(
     check_sizes(sizes)
     train, test = _held_out(histories_of(interactions), seed)
     kept = list(_listed(train, test, sizes))
-    with progress("coding", len(sizes) * len(kinds)) as bar:
+    with progress("coding", len(sizes) * len(kinds) * _STAGES) as bar:
         components = _components(train, max(sizes), seed)
         latents = components.latents(train)
-        for size in sizes:
-            for bits in kinds:
-                pca = pca_compressor(components, latents, size, bits)
-                used = int(np.count_nonzero(pca.decoder.quantiser.bits))
-                for way, coder in (("PCA", pca), ("autoencoder", learnt_from(pca, train, seed))):
-                    share = float(np.nanmean(coder.kept(test)))
-                    kept.append(Kept(way, bits, size, used, share))
-                bar.advance(note=f"{size} bytes, {bits} bits")
+        for size, bits in product(sizes, kinds):
+            pca = pca_compressor(components, latents, size, bits)
+            used = int(np.count_nonzero(pca.decoder.quantiser.bits))
+            bar.advance(note=f"{size} bytes")
+            ways = (("PCA", pca), ("autoencoder", learnt_from(pca, train, seed, bar)))
+            kept += [
+                Kept(way, bits, size, used, float(np.nanmean(coder.kept(test))))
+                for way, coder in ways
+            ]
     return Compression(test.shape[0], float(np.median(np.diff(test.indptr))), tuple(kept))
 
 

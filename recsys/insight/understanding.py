@@ -29,7 +29,7 @@ from recsys.models.variational import Variational
 from recsys.report import Note, Page, Section
 
 _PCA = "pure-svd"
-_BYTES = (8, 32, 128)
+_BYTES = (8, 32, 128)  # each takes the longer the larger it is
 _NOISE = 0.2  # what `recsys denoise` takes out unless told otherwise
 
 Sections = tuple[Section, ...]

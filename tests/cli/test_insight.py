@@ -128,6 +128,10 @@ def test_embeddings_of_a_published_model(run: Any, shop: Path, tmp_path: Path) -
 def test_compression_is_compared_written_and_read(run: Any, shop: Path, tmp_path: Path) -> None:
     said = json.loads(run("compress", "--data", shop, "--bytes", "3", "--json").out)
     assert {one["n_bytes"] for one in said["kept"]} == {3}
+    assert {one["bits"] for one in said["kept"] if one["way"] != "item list"} == {"mixed"}
+    both = ["--bytes", 3, "--bits", "4,mixed", "--json"]
+    said = json.loads(run("compress", "--data", shop, *both).out)
+    assert {one["bits"] for one in said["kept"] if one["way"] == "PCA"} == {"4", "mixed"}
     codes, back = tmp_path / "codes.safetensors", tmp_path / "back.csv"
     ended = run("compress", "--data", shop, "--bytes", 2, "--out", codes)
     assert (ended.code, ended.err) == (0, "")
@@ -140,6 +144,8 @@ def test_compression_is_compared_written_and_read(run: Any, shop: Path, tmp_path
         (["--data", shop, "--bytes", "few"], "--bytes few"),
         (["--data", shop, "--bytes", "0"], "from 1 to"),
         (["--data", shop, "--bytes", "1,2", "--out", codes], "name one"),
+        (["--data", shop, "--bits", "4,8", "--out", codes], "name one"),
+        (["--data", shop, "--bits", "5"], "--bits 5: there are 8, 4, mixed"),
         (["--decode", codes], "--out"),
     ):
         ended = run("compress", *flags)
