@@ -56,7 +56,7 @@ $(VENV)/runtime: $(VENV)/python-ok pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime
-	$(PIP) --editable '.[dev,postgres]'
+	$(PIP) --editable '.[dev,postgres,ray]'
 	@touch $@
 
 demo/inspect.txt: $(VENV)/runtime
