@@ -11,7 +11,8 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 from api.limiting import RateLimit, caller_at
 from recsys.errors import StoreDownError
 from recsys.store.keys import Scope, hash_of
-from recsys.store.store import Counters, Store
+from recsys.store.looking import Counters
+from recsys.store.store import Store
 
 _ASK = WWWAuthenticate("bearer", {"realm": "recsys"})
 

@@ -81,6 +81,17 @@ class EventRows:
     values: list[float] = field(default_factory=list)
     removes: list[bool] = field(default_factory=list)
 
+    def take(self, rows: Sequence[Any], places: Mapping[str, int]) -> None:
+        """Append what was read: user, item, time, value and type; `places` are the users'."""
+        if not rows:
+            return
+        users, items, times, values, kinds = zip(*rows, strict=True)
+        self.users.extend(places[user] for user in users)
+        self.items.extend(items)
+        self.times.extend(times)
+        self.values.extend(1.0 if value is None else value for value in values)
+        self.removes.extend(kind == "remove" for kind in kinds)
+
     def in_force(self) -> Iterator[tuple[int, str, int, float]]:
         """Yield user, item, time and value of each event that was not taken back."""
         taken_back: dict[tuple[int, str], int] = {}  # times ascend, so the last one stays
@@ -189,11 +200,12 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Mapping[Any, An
     return sum(len(connection.execute(insert, some).all()) for some in pieces(ordered))
 
 
-_READ = (
+READ = (
     sa.select(events.c.user_id, events.c.item_id, events.c.time, events.c.value, events.c.type)
     .where(events.c.user_id.in_(sa.bindparam("users", expanding=True)))
     .order_by(events.c.user_id, events.c.time, events.c.id)
 )
+"""The events of at most AT_ONCE `users`, as `EventRows.take` wants them."""
 
 
 def of_users(
@@ -204,18 +216,10 @@ def of_users(
     Where `received` is given, those alone that had been received by then, in microseconds.
     """
     found = EventRows()
-    read = _READ if received is None else _READ.where(events.c.received <= received)
+    read = READ if received is None else READ.where(events.c.received <= received)
     places = {user: place for place, user in enumerate(users) if storable(user)}
     for some in pieces(places):
-        rows = connection.execute(read, {"users": some}).all()
-        if not rows:
-            continue
-        own, items, times, values, kinds = zip(*rows, strict=True)
-        found.users.extend(places[user] for user in own)
-        found.items.extend(items)
-        found.times.extend(times)
-        found.values.extend(1.0 if value is None else value for value in values)
-        found.removes.extend(kind == "remove" for kind in kinds)
+        found.take(connection.execute(read, {"users": some}).all(), places)
     return found
 
 

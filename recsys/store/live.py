@@ -15,9 +15,10 @@ from recsys.interactions.tables import BoolArray, Interactions
 from recsys.recommender import Basis, Recommender, Sight
 from recsys.store.events import EventRows
 from recsys.store.items import ItemState
+from recsys.store.looking import Counters
 from recsys.store.merging import with_events
 from recsys.store.stocking import restocked, unlisted_shelf
-from recsys.store.store import Counters, Store
+from recsys.store.store import Store
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,9 @@ from recsys.errors import StoreError
 from recsys.store import events, items, schema, sending
 from recsys.store.database import Database
 from recsys.store.items import ItemState
+from recsys.store.looking import Counters, Look
 from recsys.store.sending import SentRows
-from recsys.store.store import Counters, Look, Store
+from recsys.store.store import Store
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -12,42 +11,14 @@ import sqlalchemy as sa
 
 from recsys.errors import ForgottenError
 from recsys.recommender import HistoryEntry
-from recsys.store import events, forgetting, items, keys, schema, sending
+from recsys.store import events, forgetting, items, keys, looking, schema, sending
 from recsys.store.database import Database, Watch
-from recsys.store.events import Added, Event, EventRows
+from recsys.store.events import Added, Event
 from recsys.store.forgetting import Forgotten, Hasher
 from recsys.store.items import ItemChanges, ItemState
 from recsys.store.keys import Key, Scope
+from recsys.store.looking import Counters, Look
 from recsys.store.sending import Ledger, Send
-
-
-@dataclass(frozen=True)
-class Counters:
-    """What goes up when items, keys, the forgotten or sends change: who kept them looks again."""
-
-    items: int = -1
-    keys: int = -1
-    forgotten: int = -1
-    sends: int = -1
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """What an answer for some users needs, of one moment.
-
-    Attributes
-    ----------
-    counters
-        See there.
-    newest
-        Time of the newest event of all users, microseconds; None where there is none.
-    rows
-        All events of the users asked for.
-    """
-
-    counters: Counters
-    newest: int | None
-    rows: EventRows
 
 
 class Store:
@@ -90,7 +61,7 @@ class Store:
     def ping(self) -> None:
         """See that the database answers."""
         with self._database.reading() as connection:
-            connection.execute(_COUNTERS)
+            looking.counters(connection)
 
     def add_events(self, given: Sequence[Event]) -> Added:
         """Write events down: all of them or, where it raises, none.
@@ -116,10 +87,7 @@ class Store:
     def look(self, users: Sequence[str]) -> Look:
         """Return what an answer for these users needs."""
         with self._database.reading() as connection:
-            # counters first: what changes in between is noticed the next time
-            found = {row[0]: row[1] for row in connection.execute(_COUNTERS_AND_NEWEST)}
-            newest = found.pop(_NEWEST)
-            return Look(Counters(**found), newest, events.of_users(connection, users))
+            return looking.look(connection, users)
 
     def history(self, user: str) -> tuple[HistoryEntry, ...]:
         """Return what a user did that was not taken back, oldest first: `histories` of one."""
@@ -231,12 +199,12 @@ class Store:
     def scopes(self) -> tuple[Counters, dict[str, Scope]]:
         """Return what each key may do, by its hash, and the counters of before."""
         with self._database.reading() as connection:
-            return _counters(connection), keys.scopes(connection)
+            return looking.counters(connection), keys.scopes(connection)
 
     def counters(self) -> Counters:
         """Return the counters."""
         with self._database.reading() as connection:
-            return _counters(connection)
+            return looking.counters(connection)
 
     def counts(self) -> dict[str, int]:
         """Return how much there is of each kind."""
@@ -289,16 +257,3 @@ def open_store(url: str, *, create: bool = True) -> Store:
     store = Store.at(url, create=create)
     store.prepare()
     return store
-
-
-_COUNTERS = sa.select(schema.meta.c.name, schema.meta.c.number).where(
-    schema.meta.c.number.is_not(None)
-)
-_NEWEST = "newest"
-_COUNTERS_AND_NEWEST = sa.union_all(
-    _COUNTERS, sa.select(sa.literal(_NEWEST), sa.func.max(schema.events.c.time))
-)
-
-
-def _counters(connection: sa.Connection) -> Counters:
-    return Counters(**{row.name: row.number for row in connection.execute(_COUNTERS)})
