@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import click
 import numpy as np
@@ -32,9 +32,9 @@ from recsys.insight.fit import Fit, Judge, fit_of
 from recsys.interactions.dataset import load_dataset
 from recsys.interactions.pairs import Pairs
 from recsys.interactions.splits import strong_splits
-from recsys.interactions.tables import BoolArray, Interactions, Matrix
+from recsys.interactions.tables import BoolArray, FloatArray, Histories, Interactions, Matrix
 from recsys.interactions.weighting import Weighting
-from recsys.models.base import RunOptions
+from recsys.models.base import Model, RunOptions
 from recsys.models.registry import make_model
 from recsys.training.validation import validate
 
@@ -157,7 +157,7 @@ def denoise(*, data: str, noises: str, shares: str, remove: str, model: str, see
             ):
                 of_seed[name].append(figure)
         if not number:
-            wanted = ["AUC", "AUC, never repeats", "AUC popularity", "AUC item-knn"]
+            wanted = ["AUC", "AUC, never repeats", "AUC popularity", "AUC PCA", "AUC item-knn"]
             wanted += ["NDCG clean", "NDCG noisy", *list(of_seed)[1:]]
             _line(["noise", "share", *wanted])
             _line(["---"] * (len(wanted) + 2))
@@ -209,6 +209,7 @@ def _compared(
     yield "AUC popularity", roc_auc_score(bad, -np.bincount(pairs.items)[pairs.items])
     histories = Weighting().histories(noisy)
     matrix = histories.matrix
+    yield "AUC PCA", max(_of_pca(histories, factors, bad) for factors in (50, 200))
     best = 0.0
     for similarity in ("cosine", "tfidf", "bm25"):
         settings = {"similarity": similarity, "neighbours": 200}
@@ -218,15 +219,20 @@ def _compared(
             (alone["data"], alone["indices"], alone["indptr"]), shape=(matrix.shape[1],) * 2
         )
         own = weights.diagonal()[pairs.items]
-        scores = np.concatenate(
-            [
-                knn.score(part)[np.repeat(np.arange(len(part)), np.diff(part.matrix.indptr)),
-                                part.matrix.indices]
-                for _, part in histories.batches(256)
-            ]
-        )  # fmt: skip
-        best = max(best, float(roc_auc_score(bad, own - scores)))
+        best = max(best, float(roc_auc_score(bad, own - _of_pairs(knn, histories))))
     yield "AUC item-knn", best
+
+
+def _of_pca(histories: Histories, factors: int, bad: BoolArray) -> float:
+    """Return the AUC of what PCA rebuilds of an entry, less what the entry itself adds to it."""
+    pca = make_model("pure-svd", {"factors": factors}).fit(histories)
+    own = (pca.embed_items() ** 2).sum(axis=1)[histories.matrix.indices]
+    return float(roc_auc_score(bad, own - _of_pairs(pca, histories)))
+
+
+def _of_pairs(model: Model[Any], histories: Histories) -> FloatArray:
+    """Return the score of each entry of the histories: float32 (nnz,)."""
+    return np.concatenate([model.score(part)[part.cells()] for _, part in histories.batches(256)])
 
 
 insight.add_command(embed)

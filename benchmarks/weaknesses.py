@@ -185,7 +185,7 @@ def _share_back(scores: FloatArray, wanted: Histories) -> float:
 @_on_a_split
 @click.option("--epochs", default=30, show_default=True)
 def overfitting(ground: Ground, epochs: int) -> None:
-    """Training loss and validation NDCG by epoch, with and without dropout."""
+    """Training loss and validation NDCG by epoch, with and without dropout; PCA's by factors."""
     shown = [e for e in (1, 2, 5, 10, 15, 20, 30, 40, 60, 80, 100) if e <= epochs]
     _head("model", "", "best at", *(f"epoch {e}" for e in shown))
     fixed = {"epochs": epochs, "patience": None}
@@ -201,6 +201,20 @@ def overfitting(ground: Ground, epochs: int) -> None:
             best = max(curve, key=lambda point: point["ndcg@100"])["epoch"]
             figures = [f"{curve[e - 1][key]:.{1 if key == 'loss' else 4}f}" for e in shown]
             _row(label, key, f"{best:.0f}", *figures)
+    _pca_by_factors(ground)
+
+
+def _pca_by_factors(ground: Ground) -> None:
+    """Print which share of the training rows' squares is lost, and validation NDCG."""
+    models = {f: ground.fit("pure-svd", {"factors": f})[0] for f in (25, 50, 100, 200, 400, 1000)}
+    train = Weighting().training(ground.train)
+    squares = float((train.matrix.data**2).sum())
+    lost = [1 - (model.embed(train).mean ** 2).sum() / squares for model in models.values()]
+    reached = [np.nanmean(quality(model, ground.validation)) for model in models.values()]
+    click.echo()
+    _head("model", "", *(f"{factors} factors" for factors in models))
+    _row("PCA", "squares lost", *(f"{share:.3f}" for share in lost))
+    _row("PCA", "ndcg@100", *(f"{ndcg:.4f}" for ndcg in reached))
 
 
 @weaknesses.command()
@@ -238,7 +252,7 @@ def _dirty(ground: Ground, share: float, draw: int) -> Interactions:
 @weaknesses.command()
 @_on_a_split
 @click.option("--trials", default=8, show_default=True)
-@click.option("--models", default="ease,dan-edlae,mult-dae", show_default=True)
+@click.option("--models", default="pure-svd,ease,dan-edlae,mult-dae", show_default=True)
 @click.option("--orders", default=200, show_default=True, help="Shuffles of the trials.")
 def trials(ground: Ground, trials: int, models: str, orders: int) -> None:
     """NDCG on test users of the best of n settings drawn at random; the first is the default.
