@@ -29,6 +29,7 @@ from recsys.insight.anomalies import find_anomalies
 from recsys.insight.attacks import Attack, Noise, with_noise, with_profiles
 from recsys.insight.denoising import JUDGES, find_noise
 from recsys.insight.fit import Fit, Judge, fit_of
+from recsys.insight.trials import of_others
 from recsys.interactions.dataset import load_dataset
 from recsys.interactions.pairs import Pairs
 from recsys.interactions.splits import strong_splits
@@ -224,10 +225,9 @@ def _compared(
 
 
 def _of_pca(histories: Histories, factors: int, bad: BoolArray) -> float:
-    """Return the AUC of what PCA rebuilds of an entry, less what the entry itself adds to it."""
+    """Return the AUC of what PCA makes of an entry by the other ones."""
     pca = make_model("pure-svd", {"factors": factors}).fit(histories)
-    own = (pca.embed_items() ** 2).sum(axis=1)[histories.matrix.indices]
-    return float(roc_auc_score(bad, own - _of_pairs(pca, histories)))
+    return float(roc_auc_score(bad, -of_others(pca, histories)))
 
 
 def _of_pairs(model: Model[Any], histories: Histories) -> FloatArray:

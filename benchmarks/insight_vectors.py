@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from recsys.insight.compression import measure_compression
 from recsys.insight.compression_codes import Bits, Components
 from recsys.insight.latents import unit_length
+from recsys.insight.trials import found_by_neighbours
 from recsys.interactions.dataset import DatasetSpec, load_dataset
 from recsys.interactions.splits import strong_splits, training_split
 from recsys.interactions.tables import (
@@ -36,7 +37,6 @@ from recsys.interactions.times import from_iso
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import RunOptions
 from recsys.models.registry import make_model
-from recsys.training.validation import found
 
 WIDTH_OF: dict[str, Callable[[int], dict[str, Any]]] = {
     "pure-svd": lambda width: {"factors": width},
@@ -103,21 +103,10 @@ def _by_neighbours(shop: Interactions, name: str, width: int, seed: int) -> floa
     validation = training.validation.held_out(weighting)
     train = weighting.training(training.train)
     vectors = _vectors(name, width, train, validation, seed)
-    reached = {k: _neighbours_find(vectors, train, validation, k) for k in _NEIGHBOURS}
+    reached = {k: found_by_neighbours(vectors.embed, train, validation, k) for k in _NEIGHBOURS}
     best = max(reached, key=lambda k: reached[k])
-    return _neighbours_find(vectors, train, split.test.held_out(weighting), best)
-
-
-def _neighbours_find(vectors: Vectors, train: Histories, users: HeldOut, k: int) -> float:
-    known = unit_length(vectors.embed(train))
-    figures = []
-    for _, part in users.batches(200):
-        cosines = unit_length(vectors.embed(part.given)) @ known.T
-        bound = np.partition(cosines, -k, axis=1)[:, -k, None]
-        weights = np.where(cosines >= bound, np.maximum(cosines, 0), 0)
-        scores = np.ascontiguousarray((train.matrix.T @ weights.T).T, np.float32)
-        figures.append(found(scores, part))
-    return float(np.nanmean(np.concatenate(figures)))
+    test = split.test.held_out(weighting)
+    return found_by_neighbours(vectors.embed, train, test, best)
 
 
 def _customers(shop: Interactions, cut: str) -> tuple[Interactions, npt.NDArray[np.bool_], int]:

@@ -9,6 +9,8 @@ import numpy as np
 
 from recsys.insight.accounts import Log, StrangeAccount, odd_events, strangest_accounts
 from recsys.insight.anomalies import Anomalies
+from recsys.insight.trials import Trial
+from recsys.insight.trials_report import trial_blocks
 from recsys.report import (
     Axis,
     Cell,
@@ -29,7 +31,9 @@ _GROUPS = 12  # of accounts, by length
 _QUANTILES = ((0.5, "median"), (0.1, "lowest 10 %"), (0.01, "lowest 1 %"))
 
 
-def anomalies_sections(log: Log, anomalies: Anomalies, limit: int = _SHOWN) -> tuple[Section, ...]:
+def anomalies_sections(
+    log: Log, anomalies: Anomalies, limit: int = _SHOWN, trials: Sequence[Trial] = ()
+) -> tuple[Section, ...]:
     """Return the sections on the strangest accounts and the oddest events.
 
     Parameters
@@ -40,12 +44,16 @@ def anomalies_sections(log: Log, anomalies: Anomalies, limit: int = _SHOWN) -> t
         What was found.
     limit
         How many of each are listed.
+    trials
+        What was put into the log and looked for, if it was.
     """
     accounts = list(strangest_accounts(log, anomalies, limit))
-    return _accounts_section(anomalies, accounts), _events_section(log, anomalies, limit)
+    return _accounts_section(anomalies, accounts, trials), _events_section(log, anomalies, limit)
 
 
-def _accounts_section(anomalies: Anomalies, accounts: Sequence[StrangeAccount]) -> Section:
+def _accounts_section(
+    anomalies: Anomalies, accounts: Sequence[StrangeAccount], trials: Sequence[Trial]
+) -> Section:
     n_accounts = len(anomalies.ranking)
     strange = int(np.count_nonzero(anomalies.log_p < math.log(0.001)))
     expected = f"about {n_accounts / 1000:,.0f}" if n_accounts >= 1000 else "fewer than 1"
@@ -60,7 +68,8 @@ def _accounts_section(anomalies: Anomalies, accounts: Sequence[StrangeAccount]) 
         "p joins size (a history so long) and taste (so bad a fit for its length) by Fisher's "
         "method. It says how rare such an account is, not that it is a fraud: look at it first."
     )
-    return Section("Strange accounts", says, (figure, note))
+    tried = trial_blocks(trials, "taste", "3 % of the accounts")
+    return Section("Strange accounts", says, (figure, note, *tried))
 
 
 def _usual(anomalies: Anomalies, says: str) -> LinePlot:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from recsys.insight.accounts import Log
 from recsys.insight.denoising import Noise
 from recsys.insight.fit import Doubles
+from recsys.insight.trials import Trial
+from recsys.insight.trials_report import trial_blocks
 from recsys.report import (
     Axis,
     Cell,
@@ -25,7 +29,9 @@ _SHOWN = 20
 _BINS = 20
 
 
-def noise_sections(log: Log, noise: Noise, limit: int = _SHOWN) -> tuple[Section, ...]:
+def noise_sections(
+    log: Log, noise: Noise, limit: int = _SHOWN, trials: Sequence[Trial] = ()
+) -> tuple[Section, ...]:
     """Return the section on what is taken for noise.
 
     Parameters
@@ -36,6 +42,8 @@ def noise_sections(log: Log, noise: Noise, limit: int = _SHOWN) -> tuple[Section
         What was found.
     limit
         How many of the worst-fitting pairs are listed.
+    trials
+        What was put into the log and looked for, if it was.
     """
     taken, n_pairs = int(np.count_nonzero(noise.noise)), len(noise.noise)
     says = (
@@ -51,7 +59,8 @@ def noise_sections(log: Log, noise: Noise, limit: int = _SHOWN) -> tuple[Section
     )
     figure = Figure((_plot(noise, says),))
     table = Folded("The worst-fitting pairs", _table(log, noise, limit))
-    return (Section("Noise", says, (figure, note, table)),)
+    tried = trial_blocks(trials, "fit", "10 % of the pairs")
+    return (Section("Noise", says, (figure, note, table, *tried)),)
 
 
 def _plot(noise: Noise, says: str) -> LinePlot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,9 @@ _NEAR = 3
 _WITHOUT = "Install the extra `insight` (scikit-learn) to see segments and the map."
 
 
-def embedding_sections(log: Log, embeddings: Embeddings) -> tuple[Section, ...]:
+def embedding_sections(
+    log: Log, embeddings: Embeddings, worth: Mapping[str, float] | None = None
+) -> tuple[Section, ...]:
     """Return the sections on segments, on the map of the catalogue and on neighbours.
 
     Parameters
@@ -42,6 +44,9 @@ def embedding_sections(log: Log, embeddings: Embeddings) -> tuple[Section, ...]:
         Ids and titles, of the log that `embeddings` is of.
     embeddings
         What was found.
+    worth
+        NDCG@100 of what the nearest users have, by whose vectors they are near: the first way's,
+        and what it is compared with; where it was measured.
     """
     segments, places = embeddings.segments, embeddings.places
     sections = [_neighbours_section(log, embeddings)]
@@ -49,7 +54,26 @@ def embedding_sections(log: Log, embeddings: Embeddings) -> tuple[Section, ...]:
         sections.insert(0, _map_section(log, embeddings, places))
     if segments is not None:
         sections.insert(0, _segments_section(log, segments))
+    if worth:
+        sections.append(_worth_section(worth))
     return tuple(sections)
+
+
+def _worth_section(worth: Mapping[str, float]) -> Section:
+    (ours, reached), *others = worth.items()
+    compared = ", ".join(f"{reached:.3f} by those of {name}" for name, reached in others)
+    says = (
+        "What held-out users took, looked for among what the users nearest to them have: NDCG@100 "
+        f"is {reached:.3f} by the vectors of {ours}, {compared}. Higher is better."
+    )
+    best = max(worth.values())
+    rows = tuple(
+        Row((Cell(name), Cell(f"{figure:.4f}", figure, best=figure == best)))
+        for name, figure in worth.items()
+    )
+    columns = (Column("Vectors of", number=False), Column("NDCG@100"))
+    table = Table("What is found among the nearest users' items", columns, rows)
+    return Section("What vectors tell", says, (table,))
 
 
 def _segments_section(log: Log, segments: Segments) -> Section:
