@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys.campaigns.deciding import Decided, candidates, deeper
-from recsys.campaigns.hashing import HashArray
-from recsys.campaigns.lists import Lists
+from recsys.campaigns.lists import Candidates, Lists
 from recsys.campaigns.opened import OpenRun
 from recsys.campaigns.quota import assign
 from recsys.interactions.tables import FloatArray, IntArray
@@ -34,8 +34,8 @@ class RunPool:
         self._codes = [_codes(arm.numbers, len(run.items.ids)) for arm in run.arms]
         self._arms: tuple[int, IntArray] | None = None
 
-    def candidates(self, shard: int) -> tuple[IntArray, HashArray, Lists]:
-        """Return who of a shard competes: rows, tie-breaking hashes, candidates."""
+    def candidates(self, shard: int) -> Candidates:
+        """Return who of a shard competes, and who is held out and does not."""
         return candidates(self._run, shard)
 
     def deepen(self, shard: int, rows: IntArray, depth: int) -> Lists:
@@ -67,7 +67,10 @@ class RunPool:
 
 def assign_items(run: OpenRun) -> None:
     """Deal out the items of a run under its quota, and write down who holds what."""
-    assign(RunPool(run), quotas(run), run.pinned.spec.k)
+    folder = run.work.candidates
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    folder.mkdir()
+    assign(RunPool(run), quotas(run), run.pinned.spec.k, folder=folder)
 
 
 def quotas(run: OpenRun) -> npt.NDArray[np.int64]:

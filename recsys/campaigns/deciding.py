@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from recsys.campaigns.gates import groups_of, repeats, sent_before, suppressed
-from recsys.campaigns.hashing import HashArray, hashes
-from recsys.campaigns.lists import Lists
+from recsys.campaigns.hashing import hashes
+from recsys.campaigns.lists import Candidates, Lists
 from recsys.campaigns.opened import OpenArm, OpenRun
 from recsys.campaigns.scoring import Asked, Scored, score
 from recsys.errors import RecsysError
@@ -35,7 +35,8 @@ class Decided:
     arms
         int32 (n,): place of the arm in the run.
     lists
-        Of those who are sent; under a quota, the candidates. Those of others are empty.
+        Of those who are sent or held out; under a quota, the candidates. Those of others are
+        empty.
     """
 
     statuses: list[Status]
@@ -110,7 +111,8 @@ def decide(run: OpenRun, rows: pa.Table, users: list[str]) -> Decided:
         places.append(asked)
     order = np.argsort(np.concatenate(places), kind="stable")
     together = Lists.joined(lists).rows(order)
-    return Decided(statuses, reasons, groups.arms, _kept(together, _are(statuses, "sent")))
+    eligible = _are(statuses, "sent", "held_out")
+    return Decided(statuses, reasons, groups.arms, _kept(together, eligible))
 
 
 def decide_shard(run: OpenRun, shard: int) -> Decided:
@@ -121,12 +123,13 @@ def decide_shard(run: OpenRun, shard: int) -> Decided:
     return decided
 
 
-def candidates(run: OpenRun, shard: int) -> tuple[IntArray, HashArray, Lists]:
-    """Return who of a shard competes for items: their rows, tie-breaking hashes, candidates."""
+def candidates(run: OpenRun, shard: int) -> Candidates:
+    """Return who of a shard is to be sent items, or held out, and what they may be given."""
     decided, users = Decided.read(run.work.decided(shard)), run.intake.shard(shard).users
-    rows = np.flatnonzero(_are(decided.statuses, "sent")).astype(np.int32)
+    rows = np.flatnonzero(_are(decided.statuses, "sent", "held_out")).astype(np.int32)
     ties = hashes((users[row] for row in rows.tolist()), "tie", run.pinned.spec.name)
-    return rows, ties, decided.lists.rows(rows)
+    held_out = _are(decided.statuses, "held_out")[rows]
+    return Candidates(rows, ties, held_out, decided.lists.rows(rows))
 
 
 def deeper(run: OpenRun, shard: int, rows: IntArray, depth: int) -> Lists:
@@ -212,8 +215,8 @@ def _kept(lists: Lists, keep: BoolArray) -> Lists:
     )
 
 
-def _are(statuses: list[Status], status: Status) -> BoolArray:
-    return np.array([each == status for each in statuses], np.bool_)
+def _are(statuses: list[Status], *wanted: Status) -> BoolArray:
+    return np.array([each in wanted for each in statuses], np.bool_)
 
 
 def _chunk(column: pa.ChunkedArray) -> pa.Array:

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from recsys.campaigns.hashing import HashArray
 from recsys.interactions.tables import BoolArray, FloatArray, IntArray, LongArray
 
 DoubleArray = npt.NDArray[np.float64]
@@ -94,3 +95,25 @@ class Lists:
             np.cumsum(lengths).astype(np.int64),
             *(np.concatenate([getattr(some, name) for some in lists]) for name in columns),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What some users of a shard may be given of items of which there are too few for everyone.
+
+    Attributes
+    ----------
+    rows
+        int32 (m,): the users' rows in the shard.
+    ties
+        uint64 (m,): hashes that decide between equals; the lower goes first.
+    aside
+        bool (m,): who takes nothing from the others, and is only told what they would get.
+    lists
+        The candidates, best first.
+    """
+
+    rows: IntArray
+    ties: HashArray
+    aside: BoolArray
+    lists: Lists

@@ -145,10 +145,13 @@ def _shorten(
     *,
     why: str,
 ) -> None:
-    """Note which lists are short; those with too few items left make a user ineligible."""
+    """Note which lists are short; those with too few items left make a user ineligible.
+
+    Users who are held out are judged as those who are sent, so that the two compare.
+    """
     (statuses, reasons), counts = verdicts, lists.counts
     for place in np.flatnonzero(short).tolist():
-        if statuses[place] != "sent":
+        if statuses[place] not in ("sent", "held_out"):
             continue
         note = f"only {counts[place]} of {spec.k}: {why}"
         if counts[place] < spec.min_items:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.campaigns.hashing import HashArray
-from recsys.campaigns.lists import DoubleArray, Lists
+from recsys.campaigns.lists import Candidates, DoubleArray, Lists
 from recsys.campaigns.market import Market
 from recsys.campaigns.spilled import Spilled
 from recsys.interactions.tables import BoolArray, FloatArray, IntArray, LongArray
@@ -37,8 +37,8 @@ class Pool(Protocol):
 
     n_shards: int
 
-    def candidates(self, shard: int) -> tuple[IntArray, HashArray, Lists]:
-        """Return who of a shard competes: rows (m,), hashes (m,) of which the lower wins, lists."""
+    def candidates(self, shard: int) -> Candidates:
+        """Return who of a shard competes for items, or stands aside, and for what."""
 
     def deepen(self, shard: int, rows: IntArray, depth: int) -> Lists:
         """Return the lists of these rows up to a length of `depth`."""
@@ -63,6 +63,9 @@ def assign(pool: Pool, quota: npt.NDArray[np.int64], k: int, *, folder: Path | N
     let go goes on down the list, and is scored deeper where it ends early. In the end no user and
     item would both rather have each other. Of all such results this one is the best for every
     user, so it does not depend on the order of the offers.
+
+    Users who stand aside make no offers. In the end each of them is given what they would hold if
+    they alone came to the others: the best of their list that the items would take them for.
 
     Where limits bind the items of a user by more than one property (several categories an item, or
     categories and variants), a user does not give up what is held for an item further up that fits
@@ -96,14 +99,15 @@ class _Dealing:
     def run(self) -> None:
         """Deal the items out, and let the pool keep what everyone holds."""
         for shard, spilled in enumerate(self._spilled):
-            rows, ties, lists = self._pool.candidates(shard)
-            spilled.begin(rows, ties, self._limited(shard, rows, lists), lists)
-            self._visit(shard, np.arange(len(rows)))
+            users = self._pool.candidates(shard)
+            spilled.begin(users, self._limited(shard, users.rows, users.lists))
+            self._visit(shard, np.flatnonzero(~users.aside))
         while len(let_go := self._market.settle()):
             shards = let_go >> 32
             for shard in np.unique(shards).tolist():
                 self._visit(shard, let_go[shards == shard] & _ROW)
         for shard, spilled in enumerate(self._spilled):
+            self._visit(shard, np.flatnonzero(spilled.aside), aside=True)
             view = _View.of(shard, spilled, np.arange(len(spilled.rows)))
             held = view.offered & view.wanted(self._market)
             self._pool.keep(shard, np.array(spilled.rows), _only(view.lists, held))
@@ -122,8 +126,11 @@ class _Dealing:
             np.bool_,
         )
 
-    def _visit(self, shard: int, places: LongArray) -> None:
-        """Let users of a shard make all the offers that they have a mind to."""
+    def _visit(self, shard: int, places: LongArray, *, aside: bool = False) -> None:
+        """Let users of a shard make all the offers that they have a mind to.
+
+        Those who stand `aside` come when everything is dealt out, and the items hear nothing of it.
+        """
         while len(places):
             view = _View.of(shard, self._spilled[shard], places)
             wanted = view.wanted(self._market)
@@ -133,7 +140,9 @@ class _Dealing:
             for user in np.flatnonzero(view.limited).tolist():
                 own = view.lists.row(user)
                 asked[own] = self._chosen(view, user, held[own], fresh[own])
-            view.offer(self._market, asked)
+            if not aside:
+                view.offer(self._market, asked)
+            view.note(asked)
             short = (view.per_user(asked) < lacking) & ~view.lists.complete
             places = places[short]
             if len(places):
@@ -242,8 +251,11 @@ class _View:
         return market.wants(self.lists.items, *self._bids(slice(None)))
 
     def offer(self, market: Market, asked: BoolArray) -> None:
-        """Make these offers, and note that they are made."""
+        """Make these offers."""
         market.offer(self.lists.items[asked], *self._bids(asked))
+
+    def note(self, asked: BoolArray) -> None:
+        """Write down that these offers are made."""
         self.spilled.offered[self.entries[asked]] = True
 
     def per_user(self, marks: BoolArray) -> LongArray:

@@ -148,6 +148,8 @@ class _Report:
         says = (
             f"{counts.held_out:,} people who could be sent a mail are held out to compare with, "
             f"{_share(counts.held_out, eligible)} of {eligible:,}. "
+            "They are judged by the same rules, whoever is left with too few items included"
+            + (", each as if they alone came to those who are sent. " if self._spec.quota else ". ")
             if counts.held_out
             else "Nobody is held out, so what people would have bought anyway will not be known. "
         )

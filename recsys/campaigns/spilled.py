@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.campaigns.hashing import HashArray
-from recsys.campaigns.lists import Lists
+from recsys.campaigns.lists import Candidates, Lists
 from recsys.interactions.tables import BoolArray, IntArray, LongArray
 
 _LISTS = ("offsets", "items", "scores", "own", "mean", "spread", "complete")
@@ -27,21 +27,20 @@ class Spilled:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def begin(self, rows: IntArray, ties: HashArray, limited: BoolArray, lists: Lists) -> None:
+    def begin(self, users: Candidates, limited: BoolArray) -> None:
         """Write down who there is, with what candidates; nothing is offered yet.
 
-        Parameters
-        ----------
-        rows, ties
-            (m,): the users' rows in the shard, and hashes that decide between equals.
-        limited
-            bool (m,): whether a user's items depend on each other.
-        lists
-            The candidates.
+        `limited`, bool (m,), says whose items depend on each other.
         """
         self._folder.mkdir()
-        self._save(rows=rows, ties=ties, limited=limited, depth=lists.counts)
-        self.replace(lists, np.zeros(len(lists.items), np.bool_))
+        self._save(
+            rows=users.rows,
+            ties=users.ties,
+            aside=users.aside,
+            limited=limited,
+            depth=users.lists.counts,
+        )
+        self.replace(users.lists, np.zeros(len(users.lists.items), np.bool_))
 
     def replace(self, lists: Lists, offered: BoolArray) -> None:
         """Write other candidates in place of what there was."""
@@ -56,6 +55,11 @@ class Spilled:
     def ties(self) -> HashArray:
         """uint64 (m,): which of equal users comes first."""
         return self._open("ties")
+
+    @property
+    def aside(self) -> BoolArray:
+        """Who takes nothing from the others, user by user."""
+        return self._open("aside")
 
     @property
     def limited(self) -> BoolArray:

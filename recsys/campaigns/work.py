@@ -68,6 +68,11 @@ class Work:
         """Return where what was decided of a shard is."""
         return self.folder / "decided" / f"{shard:05d}.arrow"
 
+    @property
+    def candidates(self) -> Path:
+        """Where candidates lie while items are dealt out."""
+        return self.folder / "candidates"
+
     def assigned(self, shard: int) -> Path:
         """Return where the lists of a shard's users under a quota are."""
         return self.folder / "assigned" / f"{shard:05d}.arrow"

@@ -12,7 +12,7 @@ import pytest
 from campaign_files import audience, lists_of, results_of, rows_of, tree
 from recsys.campaigns.commit import ConflictError, commit
 from recsys.campaigns.job import run_campaign
-from recsys.campaigns.spec import Arm, CampaignSpec, Query, RuleSpec, Suppression
+from recsys.campaigns.spec import Arm, CampaignSpec, Query, Quota, RuleSpec, Suppression
 from recsys.errors import DataError, StoreError, UsageError
 from recsys.interactions.tables import FloatArray, Histories
 from recsys.models.linear import EASE
@@ -203,14 +203,15 @@ def test_items_out_of_stock_are_in_no_list(
         return score(self, histories)
 
     monkeypatch.setattr(EASE, "_score", sold)
-    run_campaign(spec, tmp_path / "sold", url=url)
-    results = results_of(tmp_path / "sold")
+    run_campaign(replace(spec, hold_out=0.3), tmp_path / "sold", url=url)
+    results, sold_lists = results_of(tmp_path / "sold"), lists_of(tmp_path / "sold")
     for user, items in lists.items():
-        if second in items:
+        if second in items:  # whether held out or not
             assert results[user]["status"] == "ineligible"
             assert results[user]["reason"] == "only 2 of 3: others went out of stock"
-        else:
-            assert lists_of(tmp_path / "sold")[user] == items
+        elif results[user]["status"] == "sent":
+            assert sold_lists[user] == items
+    assert {row["status"] for row in results.values()} == {"sent", "ineligible", "held_out"}
 
 
 def test_groups_are_told_by_hashes_alone(tmp_path: Path, asked: Asked, models: Path) -> None:
@@ -246,6 +247,32 @@ def test_groups_are_told_by_hashes_alone(tmp_path: Path, asked: Asked, models: P
         row["arm"] != results[user]["arm"] for user, row in results_of(tmp_path / "summer").items()
     ]
     assert any(moved)
+
+
+def test_who_is_held_out_is_judged_like_the_others(tmp_path: Path, asked: Asked) -> None:
+    """Else they would keep people for whom nothing is left, and the two would not compare."""
+    people = [*EVERYONE, *(f"p{number}" for number in range(400))]
+    base = asked(
+        audience(tmp_path, *people), k=3, min_items=2, at=NOW, hold_out=0.4, users_per_part=90,
+        quota=Quota(20, {f"{item:04}": 2 for item in range(12, 24)}),
+    )  # fmt: skip
+    run_campaign(base, tmp_path / "out")
+    run_campaign(replace(base, quota=None), tmp_path / "plain")
+    results, plain = results_of(tmp_path / "out"), results_of(tmp_path / "plain")
+    shares = {}
+    for group in ("sent", "held_out"):
+        own = [user for user, row in plain.items() if row["status"] == group]
+        statuses = Counter(results[user]["status"] for user in own)
+        assert set(statuses) == {group, "ineligible"}
+        shares[group] = statuses[group] / len(own)
+        reasons = {results[user]["reason"].partition(": ")[2] for user in own
+                   if results[user]["status"] == "ineligible"}  # fmt: skip
+        assert all("quotas of others are used up" in reason for reason in reasons)
+    assert 0.2 < shares["sent"] < 0.8
+    assert shares["held_out"] == pytest.approx(shares["sent"], abs=0.1)
+    sent = audience(tmp_path, *(user for user in people if plain[user]["status"] == "sent"))
+    run_campaign(replace(base, users=sent), tmp_path / "without")
+    assert lists_of(tmp_path / "out") == lists_of(tmp_path / "without")  # they take nothing away
 
 
 def test_a_commit_is_entered_once(tmp_path: Path, asked: Asked, store: Store, url: str) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.campaigns.hashing import HashArray, hashes
-from recsys.campaigns.lists import Lists
+from recsys.campaigns.lists import Candidates, Lists
 from recsys.campaigns.market import NO_LIMIT, Market
 from recsys.campaigns.quota import assign
 from recsys.interactions.tables import FloatArray, IntArray
@@ -28,6 +28,7 @@ class Shop:
     k: int
     groups: list[int]  # category of each item
     most: int | None  # of a category in a list
+    aside: frozenset[int] = frozenset()
     ties: HashArray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,10 +87,11 @@ class ShopPool:
             np.array([len(items) <= depth for items in ranked], np.bool_),
         )
 
-    def candidates(self, shard: int) -> tuple[IntArray, HashArray, Lists]:
+    def candidates(self, shard: int) -> Candidates:
         users = self._shards[shard]
         rows = (2 * np.arange(len(users)) + 1).astype(np.int32)  # others do not take part
-        return rows, self._shop.ties[users], self._lists(users, self._depth)
+        aside = np.isin(users, list(self._shop.aside))
+        return Candidates(rows, self._shop.ties[users], aside, self._lists(users, self._depth))
 
     def deepen(self, shard: int, rows: IntArray, depth: int) -> Lists:
         self.longest = max(self.longest, depth)
@@ -149,6 +151,7 @@ def check_stable(shop: Shop, held: Held) -> None:
     """Fail where a quota is exceeded, or a user and an item would rather have each other."""
     z = [shop.z(user) for user in range(len(shop.scores))]
     holders: dict[int, list[int]] = {}
+    held = {user: items for user, items in held.items() if user not in shop.aside}
     for user, items in held.items():
         assert len(set(items)) == len(items) <= shop.k
         assert set(items) <= z[user].keys()
@@ -194,6 +197,30 @@ def test_nobody_would_rather_swap(shop: Shop, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(n)))
     cut = data.draw(st.integers(0, n))
     assert dealt(shop, [order[:cut], [], order[cut:]], depth + 1) == held
+
+
+@settings(max_examples=40, deadline=None)
+@given(shops(), st.data())
+def test_who_stands_aside_takes_nothing_and_is_told_what_would_be_theirs(
+    shop: Shop, data: st.DataObject
+) -> None:
+    n = len(shop.scores)
+    shop.aside = frozenset(data.draw(st.sets(st.integers(0, n - 1))))
+    held = dealt(shop, [list(range(n))], data.draw(st.integers(1, 4)))
+    check_stable(shop, held)
+    others = replace(shop, scores=shop.scores.copy(), aside=frozenset())
+    others.scores[[*shop.aside]] = -np.inf
+    alone = dealt(others, [list(range(n))], 2)
+    assert all(held[user] == alone[user] for user in set(range(n)) - shop.aside)
+    z = [shop.z(user) for user in range(n)]
+    for user in shop.aside:
+        welcome = []
+        for item in shop.ranked(user).tolist():
+            keys = [(z[one][item], -int(shop.ties[one])) for one in alone if item in alone[one]]
+            mine = (z[user][item], -int(shop.ties[user]))
+            if len(keys) < shop.quota[item] or (keys and shop.quota[item] and mine > min(keys)):
+                welcome.append(item)
+        assert held[user] == [welcome[place] for place in shop.fitting(welcome)]
 
 
 def test_offers_may_wait_or_be_answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
