@@ -69,6 +69,6 @@ def denoise(
     click.echo(f"taken out {cleaned.removed_pairs:,} of {cleaned.pairs:,} pairs of user and item")
     click.echo(f"          {cleaned.removed_events:,} of {cleaned.events:,} events")
     if cleaned.items_gone:
-        click.echo(f"          {cleaned.items_gone:,} items have no events now")
+        click.echo(f"          items that have no events now: {cleaned.items_gone:,}")
     click.echo(f"kept      {cleaned.again:,} pairs had events on several days")
     click.echo(f"written   {out}, what was taken out and why: {out / REMOVED}")

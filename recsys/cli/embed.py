@@ -82,8 +82,8 @@ def embed(
     click.echo(f"model     {found.model}")
     click.echo(f"users     {users[0]:,} of {users[1]:,} numbers")
     click.echo(f"items     {items[0]:,} of {items[1]:,} numbers")
-    if found.places is None:
-        click.echo("left out  segments and map: pip install 'recsys[insight]' brings them")
+    if found.left_out:
+        click.echo(f"left out  {found.left_out}")
     click.echo(f"written   {out}; to look at: {out / 'map.html'}")
 
 

@@ -16,7 +16,6 @@ from recsys.report import (
     Cell,
     Column,
     Figure,
-    LinePlot,
     Note,
     Point,
     Row,
@@ -28,7 +27,7 @@ from recsys.report import (
 
 _SHOWN = 10
 _GROUPS = 12  # of accounts, by length
-_QUANTILES = ((0.5, "median"), (0.1, "lowest 10 %"), (0.01, "lowest 1 %"))
+_QUANTILES = ((0.5, "half of all accounts"), (0.01, "1 % lie below"))
 
 
 def anomalies_sections(
@@ -59,9 +58,10 @@ def _accounts_section(
     expected = f"about {n_accounts / 1000:,.0f}" if n_accounts >= 1000 else "fewer than 1"
     says = (
         f"{strange:,} of {n_accounts:,} accounts have a p below .001, where chance alone gives "
-        f"{expected}. The strangest lie far below the lines of their length, or far to the right."
+        f"{expected}. The strangest lie below the dashed lines, their taste being odd (circles), "
+        "or far to the right, their size being odd (squares)."
     )
-    figure = Figure((_usual(anomalies, says), _strangest(accounts, says)), _table(accounts))
+    figure = Figure((_plot(anomalies, accounts, says),), _table(accounts))
     note = Note(
         "The fit of an item: the share of other items that suit the account less, and of other "
         "accounts that suit the item less, on average; by a model that has not seen the account. "
@@ -72,36 +72,30 @@ def _accounts_section(
     return Section("Strange accounts", says, (figure, note, *tried))
 
 
-def _usual(anomalies: Anomalies, says: str) -> LinePlot:
-    """Plot quantiles of the mean fit by length."""
-    several = np.flatnonzero(anomalies.lengths > 1)
-    by_length = several[np.argsort(anomalies.lengths[several], kind="stable")]
-    groups = [g for g in np.array_split(by_length, min(_GROUPS, len(by_length))) if len(g)]
-    series = tuple(
-        Series(
-            name,
-            tuple(
-                (
-                    float(np.median(anomalies.lengths[group])),
-                    float(np.quantile(anomalies.mean_fit[group], quantile)),
-                )
-                for group in groups
-            ),
-            number,
-        )
-        for number, (quantile, name) in enumerate(_QUANTILES)
-    )
-    x, y = Axis("different items", log=True), Axis("mean fit")
-    return LinePlot("Mean fit by length, all accounts", says, x, y, series)
-
-
-def _strangest(accounts: Sequence[StrangeAccount], says: str) -> ScatterPlot:
+def _plot(anomalies: Anomalies, accounts: Sequence[StrangeAccount], says: str) -> ScatterPlot:
+    """Plot the strangest accounts, and what is usual for their length."""
     points = tuple(
         Point(one.user, float(one.items), one.mean_fit, 0 if one.p_taste < one.p_size else 1)
         for one in accounts
     )
-    x, y = Axis("different items", log=True), Axis("mean fit")
-    return ScatterPlot("The strangest accounts", says, x, y, points)
+    x, y = Axis("different items", log=True), Axis("mean fit of an account's items")
+    usual = tuple(_usual(anomalies, *quantile) for quantile in _QUANTILES)
+    return ScatterPlot("The strangest accounts, and what is usual", says, x, y, points, usual)
+
+
+def _usual(anomalies: Anomalies, quantile: float, name: str) -> Series:
+    """Return a quantile of the mean fit by length."""
+    several = np.flatnonzero(anomalies.lengths > 1)
+    by_length = several[np.argsort(anomalies.lengths[several], kind="stable")]
+    groups = [g for g in np.array_split(by_length, min(_GROUPS, len(by_length) or 1)) if len(g)]
+    places = tuple(
+        (
+            float(np.median(anomalies.lengths[group])),
+            float(np.quantile(anomalies.mean_fit[group], quantile)),
+        )
+        for group in groups
+    )
+    return Series(name, places, compared=True)
 
 
 def _table(accounts: Sequence[StrangeAccount]) -> Table:

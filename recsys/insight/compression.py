@@ -187,8 +187,8 @@ def histories_of(interactions: Interactions) -> Matrix:
     items = len(np.unique(histories.indices))
     if min(users, items) < 3:
         raise DataError(
-            f"{users:,} users with {items:,} items are too few to learn a code from; "
-            "three of each at least are needed"
+            f"a code is learnt from three users and three items at least; here are {users:,} and "
+            f"{items:,}"
         )
     return histories
 

@@ -54,6 +54,18 @@ class Embeddings:
     mapped: LongArray
     places: Doubles | None
 
+    @property
+    def left_out(self) -> str:
+        """What is missing and why; nothing where all is there."""
+        if not has_sklearn():
+            return "segments and map: pip install 'recsys[insight]' brings them"
+        missing = []
+        if self.segments is None:
+            missing.append("segments: too few users differ")
+        if self.places is None:
+            missing.append("map: there are too few items")
+        return "; ".join(missing)
+
 
 def embeddings_of(
     log: Log, model: Model[Any], weighting: Weighting, seed: int, at: int | None = None

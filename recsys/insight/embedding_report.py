@@ -30,7 +30,6 @@ _NAMED = 5  # typical items a segment is described by
 _WEAK = 0.25  # Kaufman and Rousseeuw 1990: no substantial structure below it
 _LISTED = 20  # items whose neighbours are shown
 _NEAR = 3
-_WITHOUT = "Install the extra `insight` (scikit-learn) to see segments and the map."
 
 
 def embedding_sections(
@@ -91,6 +90,10 @@ def _segments_section(log: Log, segments: Segments) -> Section:
         )
         + " An item is typical of a segment that a tenth of its users have."
     )
+    how = (
+        "The higher, the further apart the segments lie; the dashed line marks the number taken. A "
+        "line without a peak says that no number is the natural one."
+    )
     columns = (
         Column("Segment", number=False),
         Column("Typical items, with their lift", number=False),
@@ -100,7 +103,7 @@ def _segments_section(log: Log, segments: Segments) -> Section:
     rows = tuple(
         Row(
             (
-                Cell(f"Segment {number}", series=number - 1),
+                Cell(f"{number}", series=number - 1),
                 Cell(
                     "; ".join(
                         f"{log.catalogue.titles[one.item]} ({one.lift:.1f})"
@@ -118,7 +121,7 @@ def _segments_section(log: Log, segments: Segments) -> Section:
     )
     plot = LinePlot(
         "How well each number of segments separates users",
-        says,
+        how,
         Axis("segments"),
         Axis("mean silhouette", zero=True),
         (Series("silhouette", tuple((float(k), s) for k, s in segments.silhouettes.items()), 0),),
@@ -126,7 +129,7 @@ def _segments_section(log: Log, segments: Segments) -> Section:
         labelled=False,
     )
     table = Table("Segments", columns, rows)
-    return Section("Segments", says, (table, Note(note), Figure((plot,))))
+    return Section("Segments", says, (table, Note(note), Figure((plot,)), Note(how)))
 
 
 def _map_section(log: Log, embeddings: Embeddings, places: Doubles) -> Section:
@@ -164,8 +167,8 @@ def _neighbours_section(log: Log, embeddings: Embeddings) -> Section:
     blocks: tuple[Table | Folded | Note, ...] = (
         Folded("Items and their neighbours", Table("Nearest neighbours", columns, rows)),
     )
-    if embeddings.places is None:
-        blocks += (Note(_WITHOUT),)
+    if embeddings.left_out:
+        blocks += (Note(f"Left out: {embeddings.left_out}."),)
     return Section("Neighbours", says, blocks)
 
 

@@ -63,6 +63,10 @@ class Fidelity:
         real B to which that is least; at most 1000 of them.
     nearest_real
         The same of real users A: those held out, where there are such, else to others than A.
+    nearer_to_seen
+        Share of the histories A that come nearer to a user that was learnt from than to one of as
+        many held out: ½ where it makes no difference whether a user was seen, 1 where seen ones
+        are copied; None without users held out.
     """
 
     popularity: float
@@ -71,6 +75,7 @@ class Fidelity:
     copies: int
     nearest: Doubles
     nearest_real: Doubles
+    nearer_to_seen: float | None = None
 
 
 def compare(synthetic: Matrix, real: Matrix, held_out: Matrix | None = None) -> Fidelity:
@@ -97,7 +102,26 @@ def compare(synthetic: Matrix, real: Matrix, held_out: Matrix | None = None) -> 
         len(keys_of(long) & keys_of(real)),
         nearest,
         own,
+        None if held_out is None else _nearer_to_seen(synthetic, real, held_out),
     )
+
+
+def _nearer_to_seen(synthetic: Matrix, seen: Matrix, unseen: Matrix) -> float | None:
+    """Return how often a seen user is the nearest, where there are as many seen ones as unseen."""
+    seen, unseen = (
+        sp.csr_array(matrix[np.flatnonzero(np.diff(matrix.indptr) >= MIN_ITEMS)])
+        for matrix in (seen, unseen)
+    )
+    n = min(seen.shape[0], unseen.shape[0])
+    if not n:
+        return None
+    to_unseen = _nearest(synthetic, unseen[:n])
+    if not len(to_unseen):
+        return None
+    parts = seen.shape[0] // n  # of seen users, as many in each as there are unseen ones
+    to_seen = [_nearest(synthetic, sp.csr_array(seen[part::parts][:n])) for part in range(parts)]
+    gaps = np.sign(to_unseen - np.stack(to_seen))
+    return float((gaps.mean() + 1) / 2)
 
 
 def _pair_counts(matrix: Matrix, items: LongArray) -> Doubles:

@@ -55,15 +55,14 @@ def generation_sections(trial: GenerationTrial) -> tuple[Section, ...]:
         ),
         Figure((_popularity(trial), _lengths(trial))),
         Note(
-            "Left: the nearer the line to the dashed one, the more are items as popular as they "
-            "are. Right: the two lines should lie on each other; histories are as long as real "
-            "ones."
+            "Popularity: the nearer the points to the dashed line, the more are items as popular "
+            "among drawn users as among real ones. Length: the two lines should lie on each other."
         ),
         Figure((_nearness(first),)),
         Note(
-            "Privacy: a curve that rises further left is nearer to real users. Synthetic users "
-            "should be no nearer to those the model has seen than people it has never seen are. It "
-            "measures copying, and is no proof that nothing can be learnt of anyone."
+            "Privacy: a curve that rises further left is nearer to real users. Drawn users keep to "
+            f"what is typical, which lies near to many.{_seen(first)} It measures copying, and is "
+            "no proof that nothing can be learnt of anyone."
         ),
     )
     return (Section("Synthetic users", says, blocks),)
@@ -74,6 +73,16 @@ def _copies(generator: Generator) -> str:
     if not copies:
         return "None of 5 items or more is a copy."
     return f"{copies:,} of 5 items or more are copies." if copies > 1 else "One is a copy."
+
+
+def _seen(generator: Generator) -> str:
+    share = generator.fidelity.nearer_to_seen
+    if share is None:
+        return ""
+    return (
+        f" So see also whom they are near: {share:.0%} come nearer to a user that the model has "
+        "seen than to one of as many that it has not; 50 % would be no trace of who was seen."
+    )
 
 
 def _use(trial: GenerationTrial) -> BarPlot:
@@ -93,7 +102,7 @@ def _popularity(trial: GenerationTrial) -> LinePlot:
     real = [float(trial.real_shares[part].mean()) for part in groups]
     drawn = [float(max(trial.shares[part].mean(), 1e-6)) for part in groups]
     series = (
-        Series("as it should be", tuple(zip(real, real, strict=True)), 1),
+        Series("as it should be", tuple(zip(real, real, strict=True)), compared=True),
         Series("drawn", tuple(zip(real, drawn, strict=True)), 0),
     )
     says = f"Correlation {trial.generators[0].fidelity.popularity:.3f} over all items."
@@ -143,11 +152,11 @@ def _table(trial: GenerationTrial) -> Table:
         *map(
             Column,
             ("NDCG@100", "of real", "Popularity r", "Pairs r", "Lengths apart", "Copies",
-             "Nearest, median", "Nearest 1 %"),
+             "Nearest, median", "Nearest 1 %", "Nearer to seen"),
         ),
     )  # fmt: skip
     rows = [
-        Row((Cell("real users"), Cell(f"{trial.ndcg_real:.4f}", trial.ndcg_real), *[Cell("")] * 7))
+        Row((Cell("real users"), Cell(f"{trial.ndcg_real:.4f}", trial.ndcg_real), *[Cell("")] * 8))
     ]
     for one in trial.generators:
         fidelity = one.fidelity
@@ -159,12 +168,17 @@ def _table(trial: GenerationTrial) -> Table:
             (f"{fidelity.lengths:.1%}", fidelity.lengths),
             (f"{fidelity.copies:,}", fidelity.copies),
             *((_quantile(fidelity.nearest, q), None) for q in (0.5, _NEAR)),
+            _share(fidelity.nearer_to_seen),
         )
         rows.append(Row((Cell(one.name), *(Cell(text, value) for text, value in figures))))
     held_out = trial.generators[0].fidelity.nearest_real
     near = [Cell(_quantile(held_out, q)) for q in (0.5, _NEAR)]
-    rows.append(Row((Cell("real users, held out"), *[Cell("")] * 6, *near)))
+    rows.append(Row((Cell("real users, held out"), *[Cell("")] * 6, *near, Cell(""))))
     return Table("Generators, each learnt from the same users", columns, tuple(rows))
+
+
+def _share(share: float | None) -> tuple[str, float | None]:
+    return ("–" if share is None else f"{share:.0%}"), share
 
 
 def _quantile(values: Doubles, q: float) -> str:

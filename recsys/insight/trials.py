@@ -141,8 +141,13 @@ def of_others(pca: Model[object], histories: Histories) -> FloatArray:
 
 
 def area_under_roc(bad: BoolArray, score: Doubles | FloatArray) -> float:
-    """Return how often something bad has a higher score than something good, ties half: a share."""
+    """Return how often something bad has a higher score than something good, ties half: a share.
+
+    ½ where nothing is bad, or all is.
+    """
     n_bad = int(np.count_nonzero(bad))
+    if not 0 < n_bad < len(bad):
+        return 0.5
     ranks = float(rankdata(score)[bad].sum())
     return (ranks - n_bad * (n_bad + 1) / 2) / (n_bad * (len(bad) - n_bad))
 

@@ -30,8 +30,9 @@ def uncertainty_sections(measured: Sequence[Calibrated]) -> tuple[Section, ...]:
     blocks: list[Figure | Note] = [
         Figure((_reliability(measured),), _table(measured)),
         Note(
-            "The nearer a line to the dashed one, the better: of items said to be taken with 30 % "
-            "30 % should be. A line above it promises too little, one below too much. Taken means: "
+            "The nearer a line to the dashed one, the better: where .3 is said, three of ten items "
+            "should be taken. A line above it promises too little, one below too much; one that "
+            "reaches further right tells likely items from unlikely ones better. Taken means: "
             "among the fifth of the user's items that was held out."
         ),
     ]
@@ -51,11 +52,8 @@ def uncertainty_sections(measured: Sequence[Calibrated]) -> tuple[Section, ...]:
 def _reliability(measured: Sequence[Calibrated]) -> LinePlot:
     most = max(max(bin_.said, bin_.taken) for one in measured for bin_ in one.bins)
     series = (
-        Series("exact", ((0.0, 0.0), (most, most)), 1),
-        *(
-            Series(one.model, _points(one.bins), number if number < 1 else number + 1)
-            for number, one in enumerate(measured)
-        ),
+        Series("exact", ((0.0, 0.0), (most, most)), compared=True),
+        *(Series(one.model, _points(one.bins), number) for number, one in enumerate(measured)),
     )
     says = "; ".join(f"{one.model}: {one.ece:.1%} off on average" for one in measured)
     x, y = Axis("said probability", zero=True), Axis("share taken", zero=True)

@@ -27,11 +27,19 @@ class Series:
         Its x and y, in order of x.
     series
         Which colour, mark and dash it has.
+    compared
+        Whether it is there for others to be compared with: dashed, grey and without marks.
     """
 
     label: str
     points: tuple[tuple[float, float], ...]
-    series: int
+    series: int = 0
+    compared: bool = False
+
+    @property
+    def colour(self) -> str:
+        """Return the classes that carry its colour."""
+        return "compared" if self.compared else colour(self.series)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class LinePlot:
             *y_axis(area, self.y),
             *x_axis(area, self.x, grid=False),
             *self._rules(area),
-            *(_drawn(series, area) for series in self.series),
+            *(course(series, area) for series in self.series),
             *(_labels(self.series, area, room) if names else ()),
             width=width,
             height=height,
@@ -101,18 +109,19 @@ class LinePlot:
             )
 
 
-def _drawn(series: Series, area: Area) -> Markup:
+def course(series: Series, area: Area) -> Markup:
+    """Return a line, with its marks."""
     places = [(area.across(x), area.down(y)) for x, y in series.points]
     drawn = [
         tag("title", series.label),
         tag(
             "polyline",
             points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places),
-            class_=f"line {colour(series.series)}",
-            stroke_dasharray=dash(series.series),
+            class_=f"line {series.colour}",
+            stroke_dasharray=None if series.compared else dash(series.series),
         ),
     ]
-    if len(places) <= _MARKED:
+    if len(places) <= _MARKED and not series.compared:
         drawn += [mark(x, y, series.series, radius=3.5) for x, y in places]
     return tag("g", *drawn)
 
@@ -131,7 +140,7 @@ def _labels(every: Sequence[Series], area: Area, room: float) -> Iterator[Markup
             area.right + 10,
             height,
             fitted(series.label, room, bold=True),
-            class_=f"end {colour(series.series)}",
+            class_=f"end {series.colour}",
         )
 
 

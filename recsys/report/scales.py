@@ -80,8 +80,8 @@ class Scale:
         step = _round_step((self.high - self.low) / max(most, 1))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-        if decimals and round(step * 10**decimals, 6) % 1:
-            decimals += 1  # steps of 0.25
+        if round(step * 10**decimals, 6) % 1:
+            decimals += 1  # steps of 0.25 or 2.5
         return [
             (number * step, _plain(number * step, decimals)) for number in range(first, last + 1)
         ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from recsys.report.axes import Area, Axis, x_axis, y_axis
+from recsys.report.lines import Series, course
 from recsys.report.scales import Scale
 from recsys.report.svg import TEXT, colour, fitted, image, line, mark, tag, text, text_width
 
@@ -55,6 +56,8 @@ class ScatterPlot:
         Its axes.
     points
         What is drawn.
+    lines
+        What the points are compared with; each is named at its right end.
     """
 
     title: str
@@ -62,24 +65,32 @@ class ScatterPlot:
     x: Axis
     y: Axis
     points: tuple[Point, ...]
+    lines: tuple[Series, ...] = ()
 
     def draw(self, width: int, name: str) -> Markup:
         """Return the plot as an SVG of this width; `name` is the prefix of its ids."""
         height = max(width * 0.4, 280)
         heights = [y for point in self.points for y in (point.y, *(point.interval or ()))]
+        places = [place for line in self.lines for place in line.points]
         area = Area(
             left=46,
             top=30,
             right=width - 12,
             bottom=height - 46,
             x=Scale.around(
-                [point.x for point in self.points], log=self.x.log, zero=self.x.zero, margin=0.08
+                [point.x for point in self.points] + [x for x, _ in places],
+                log=self.x.log,
+                zero=self.x.zero,
+                margin=0.08,
             ),
-            y=Scale.around(heights, log=self.y.log, zero=self.y.zero, margin=0.08),
+            y=Scale.around(
+                heights + [y for _, y in places], log=self.y.log, zero=self.y.zero, margin=0.08
+            ),
         )
         return image(
             *y_axis(area, self.y),
             *x_axis(area, self.x, grid=True),
+            *(part for line in self.lines for part in _compared(line, area)),
             *(_whisker(point, area) for point in self.points if point.interval),
             *(_drawn(point, area) for point in self.points),
             *_labels(self.points, area),
@@ -89,6 +100,15 @@ class ScatterPlot:
             description=self.description,
             name=name,
         )
+
+
+def _compared(line: Series, area: Area) -> Iterator[Markup]:
+    """Yield a line and its name above its end."""
+    yield course(line, area)
+    if line.points:
+        x, y = line.points[-1]
+        place = area.across(x), area.down(y) - TEXT * 0.7
+        yield text(*place, line.label, anchor="end", class_=f"end {line.colour}")
 
 
 def _whisker(point: Point, area: Area) -> Markup:

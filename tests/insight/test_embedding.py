@@ -136,13 +136,29 @@ def test_without_scikit_learn_there_are_neighbours_and_a_hint(
     assert found.segments is None
     assert found.places is None
     (section,) = embedding_sections(named, found)
-    assert "`insight`" in render(Page("Title", "Lead.", (), (section,)))
+    assert "recsys[insight]" in render(Page("Title", "Lead.", (), (section,)))
     write_embeddings(tmp_path / "out", named, found)
     assert "x" not in pq.read_schema(tmp_path / "out" / "items.parquet").names
     with pytest.raises(MissingDependencyError, match=r"recsys\[insight\]"):
         places_of(found.items, 1)
     with pytest.raises(MissingDependencyError, match="grouping users"):
         segments_of(found.users.mean, Weighting().histories(named.interactions).matrix, 1)
+
+
+def test_what_too_little_data_leaves_out_is_not_put_on_scikit_learn(named: SimpleNamespace) -> None:
+    log = Interactions.from_events(np.array([0, 1, 1]), np.array([0, 0, 1]), shape=(2, 2))
+    small = SimpleNamespace(**{**vars(named), "interactions": log})
+    model = make_model("pure-svd", {"factors": 2}).fit(Weighting().training(log))
+    found = embeddings_of(small, model, Weighting(), 1)
+    assert found.left_out == "segments: too few users differ; map: there are too few items"
+
+
+def test_what_vectors_tell_is_shown_beside_pca(named: SimpleNamespace, found: Embeddings) -> None:
+    worth = {"mult-vae, 6 numbers": 0.25, "PCA, 6 numbers": 0.241}
+    section = embedding_sections(named, found, worth)[-1]
+    assert section.title == "What vectors tell"
+    assert "0.250 by the vectors of mult-vae, 6 numbers, 0.241 by those of PCA" in section.says
+    assert "0.2410" in render(Page("Title", "Lead.", (), (section,)))
 
 
 @pytest.mark.parametrize("name", ["ease", "popularity", "blend"])

@@ -150,6 +150,21 @@ def test_comparing_a_log_with_itself(histories: Histories) -> None:
     assert np.median(found.nearest_real) > 0.3  # to others than themselves
 
 
+def test_copies_of_who_was_seen_are_nearer_to_them_and_others_are_not() -> None:
+    matrix = Weighting().histories(four_tastes(900, 3)).matrix
+    seen, unseen, others = (matrix[part::3] for part in range(3))
+    nobody_in_particular = compare(others, seen, unseen).nearer_to_seen
+    assert nobody_in_particular == pytest.approx(0.5, abs=0.1)
+    changed = seen.tolil()
+    changed[:, 0] = 1  # nearly copies
+    copied = compare(sp.csr_array(changed), seen, unseen).nearer_to_seen
+    assert copied is not None
+    assert copied > 0.9
+    assert compare(others, seen).nearer_to_seen is None
+    short = sp.csr_array(np.eye(3, 80, dtype=np.float32))
+    assert compare(short, seen, unseen).nearer_to_seen is None
+
+
 def test_pca_draws_by_the_same_way(histories: Histories, rng: np.random.Generator) -> None:
     pca = Principal.of(histories.matrix)
     mean, variance = pca.posterior(histories)

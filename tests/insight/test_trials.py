@@ -27,6 +27,8 @@ def test_the_area_is_scikit_learns_ties_included() -> None:
     rng = np.random.default_rng(1)
     bad, score = rng.random(500) < 0.1, rng.integers(0, 20, 500).astype(float)
     assert area_under_roc(bad, score) == pytest.approx(roc_auc_score(bad, score))
+    for same in (bad & False, bad | True):
+        assert area_under_roc(same, score) == 0.5
 
 
 def test_bad_profiles_are_found_and_better_than_by_pca(log: Interactions) -> None:

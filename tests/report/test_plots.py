@@ -137,3 +137,24 @@ def test_fitted_text_has_room(words: str, room: float) -> None:
     assert shown == words or (text_width(shown) <= room + 12 * 3 and "…" in shown)
     if text_width(words) <= room:
         assert shown == words
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_is_compared_with_is_a_named_line_without_marks(width: int) -> None:
+    usual = Series(HOSTILE, ((1.0, 0.2), (1000.0, 2.0)), compared=True)
+    points = (Point("a", 10.0, 1.0, 0),)
+    axes = Axis("x", log=True), Axis("y")
+    drawn = [
+        ScatterPlot("T", "D", *axes, points, (usual,)).draw(width, "a"),
+        LinePlot("T", "D", *axes, (usual, Series("b", ((1.0, 1.0), (9.0, 1.0)), 0))).draw(
+            width, "a"
+        ),
+    ]
+    for root in map(ET.fromstring, drawn):
+        (course,) = [part for part in root.iter() if "line compared" in part.get("class", "")]
+        ends = [float(place.split(",")[0]) for place in course.get("points", "").split()]
+        assert 0 < ends[0] < ends[1] < width
+        marks = [part for part in root.iter() if part.get("class", "").startswith("mark")]
+        assert not [mark for mark in marks if "compared" in mark.get("class", "")]
+        named = [part for part in root.iter() if part.get("class", "") == "end compared"]
+        assert len(named) == 1

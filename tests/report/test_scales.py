@@ -69,3 +69,8 @@ def test_a_scale_of_nothing_or_of_one_value_has_length() -> None:
 @pytest.mark.parametrize(("value", "text"), [(0.05, "0.05"), (20, "20"), (5000, "5k"), (2e6, "2M")])
 def test_short_numbers(value: float, text: str) -> None:
     assert short(value) == text
+
+
+def test_steps_of_two_and_a_half_say_so() -> None:
+    assert [label for _, label in Scale(0, 9).ticks(4)] == ["0.0", "2.5", "5.0", "7.5"]
+    assert [label for _, label in Scale(0, 90).ticks(4)] == ["0", "25", "50", "75"]
