@@ -29,7 +29,7 @@ from recsys.models.variational import Variational
 @click.command()
 @click.option("--data", required=True)
 @click.option("--seeds", default="11", show_default=True)
-@click.option("--temperatures", default="0.6", show_default=True)
+@click.option("--temperatures", default="0.5", show_default=True)
 @click.option("--model", default=GENERATOR, show_default=True)
 def generation(*, data: str, seeds: str, temperatures: str, model: str) -> None:
     """One row a generator and temperature, and one for the real users."""

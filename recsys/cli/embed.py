@@ -109,6 +109,9 @@ def _model(
                 raise UsageError("--set: the current model is trained already; name a --model")
             return current, current.model, current.weighting
     model_class(name)().check_latents()
+    for text in overrides:
+        if "=" not in text:
+            raise UsageError(f"--set {text}: write FIELD=VALUE, such as factors=64")
     training = training_split(log.interactions, seed)
     settings = nested(changed([f"{name}.{text}" for text in overrides]).get(name, {}))
     options = RunOptions(seed=seed)

@@ -51,7 +51,7 @@ _MILLION = 1_000_000
 @click.option("--prior", is_flag=True, help="Draw tastes from the prior, not like any user's.")
 @click.option(
     "--temperature",
-    default=0.6,
+    default=0.5,
     show_default=True,
     help="Lower keeps to what is likeliest, higher wanders.",
 )

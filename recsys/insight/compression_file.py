@@ -79,6 +79,8 @@ def read_codes(path: Path) -> Coded:
     ArtifactError
         It is no such file, or damaged.
     """
+    if not path.is_file():
+        raise ArtifactError(f"{path}: there is no such file")
     tensors = map_tensors(path)
     try:
         sizes = np.asarray(tensors["book_sizes"])

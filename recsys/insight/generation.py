@@ -48,7 +48,7 @@ class Sampling:
         How often the biases of the items are corrected.
     """
 
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.6
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
     parts: Annotated[int, Field(ge=1)] = 4
     rounds: Annotated[int, Field(ge=0)] = 2
 

@@ -117,6 +117,8 @@ def test_embeddings_of_a_published_model(run: Any, shop: Path, tmp_path: Path) -
     assert not (tmp_path / "a").exists()
     set_alone = run("embed", "--models", tmp_path / "m", "--set", "l2=1", "--out", tmp_path / "a")
     assert (set_alone.code, "name a --model" in set_alone.err) == (2, True)
+    no_value = run("embed", "--data", shop, "--set", "factors", "--out", tmp_path / "a")
+    assert (no_value.code, "--set factors: write FIELD=VALUE" in no_value.err) == (2, True)
     of_other = run(
         "embed", "--models", tmp_path / "m", "--model", "als", "--set", "factors=3",
         "--out", tmp_path / "a", "--json",
@@ -151,3 +153,7 @@ def test_compression_is_compared_written_and_read(run: Any, shop: Path, tmp_path
         ended = run("compress", *flags)
         assert ended.code == 2
         assert says in ended.err
+    missing = run("compress", "--decode", tmp_path / "none", "--out", tmp_path / "b.csv")
+    assert (missing.code, "there is no such file" in missing.err) == (1, True)
+    other = run("compress", "--decode", shop / "events.csv", "--out", tmp_path / "b.csv")
+    assert (other.code, "not a whole safetensors file" in other.err) == (1, True)

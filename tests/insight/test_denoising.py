@@ -48,6 +48,7 @@ def test_what_was_taken_on_several_days_is_kept(log: Interactions, fit: Fit) -> 
         noise = find_noise(again, fit_of(again), 0.1)
         assert noise.again.sum() == kept
         assert noise.noise[worst] != kept
+        assert find_noise(again, fit_of(again), 0.999).noise[worst] != kept
 
 
 def bought_again(log: Interactions, event: int, later: int) -> Interactions:
