@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from recsys.store.events import READ, EventRows, pieces, storable
 from recsys.store.schema import events, meta
@@ -59,7 +61,7 @@ def look(connection: sa.Connection, users: Sequence[str]) -> Look:
     # a user may be named twice: so a few statements do for any number of them
     asked = dict(zip(names, [*first, *first[:1] * (len(names) - len(first))], strict=True))
     given = tuple(asked.values()) if connection.dialect.positional else asked
-    found = connection.exec_driver_sql(text, given).all()
+    found = _rows(connection, text, given)
     numbers = {name: number for name, item, number, *_ in found if item is None}
     newest = numbers.pop(_NEWEST)
     rows = EventRows()
@@ -67,6 +69,25 @@ def look(connection: sa.Connection, users: Sequence[str]) -> Look:
     for some in several:  # counters first: what changes in between is noticed the next time
         rows.take(connection.execute(READ, {"users": some}).all(), places)
     return Look(Counters(**numbers), newest, rows)
+
+
+def _rows(connection: sa.Connection, text: str, given: Any) -> list[Any]:
+    """Run a statement by the driver alone: SQLAlchemy's part would take longer than the driver's.
+
+    Raises
+    ------
+    sqlalchemy.exc.DBAPIError
+        The database does not answer.
+    """
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(text, given)
+        return list(cursor.fetchall())
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection.invalidate(error)
+        raise DBAPIError(text, None, error) from error
+    finally:
+        cursor.close()
 
 
 def _at_least(n: int) -> int:

@@ -38,14 +38,16 @@ def with_events(
     times = np.array(rows.times, np.int64)[known]
     values = np.array(rows.values, np.float64)[known]
     removes = np.array(rows.removes, np.bool_)[known]
-    taken_back = _TakenBack(keys[removes], times[removes])
     own_keys = trained.users.astype(np.int64) * len(items) + trained.items
-    new = ~removes & ~taken_back(keys, times)
+    new, kept = ~removes, trained
+    if removes.any():
+        taken_back = _TakenBack(keys[removes], times[removes])
+        new &= ~taken_back(keys, times)
+        kept = trained.where(~taken_back(own_keys, trained.times))
     if least_value is not None:
         new &= values >= least_value
     if trained.times is not None:
         new &= ~_among(keys, times, own_keys, trained.times)
-    kept = trained.where(~taken_back(own_keys, trained.times))
     return Interactions.from_events(
         np.concatenate([kept.users, keys[new] // len(items)]),
         np.concatenate([kept.items, keys[new] % len(items)]),
@@ -58,16 +60,17 @@ def with_events(
 
 
 class _TakenBack:
-    """Tells which events a remove of the same key, at or after their time, takes back."""
+    """Tells which events a remove of the same key, at or after their time, takes back.
+
+    There is at least one remove.
+    """
 
     def __init__(self, keys: LongArray, times: LongArray) -> None:
         order = np.lexsort((times, keys))
-        last = np.append(np.diff(keys[order]) != 0, True)[: len(keys)]
+        last = np.append(np.diff(keys[order]) != 0, True)
         self._keys, self._times = keys[order][last], times[order][last]
 
     def __call__(self, keys: LongArray, times: LongArray | None) -> BoolArray:
-        if not len(self._keys):
-            return np.zeros(len(keys), np.bool_)
         place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         same: BoolArray = self._keys[place] == keys
         if times is not None:

@@ -81,6 +81,8 @@ class Batch:
     def normalised(self) -> Tensor:
         """float32 (nnz,): the weights with each row scaled to Euclidean length 1."""
         lengths = self.row_sums(self.weights.square()).sqrt()
+        if len(self) == 1:  # as a server has it most often: nothing to spread
+            return self.weights / lengths
         return self.weights / lengths[self.rows]
 
     def row_sums(self, values: Tensor) -> Tensor:
