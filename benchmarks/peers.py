@@ -74,10 +74,11 @@ class PeerError(RecsysError):
 
 @dataclass(frozen=True)
 class Program:
-    """A model of a library, which has a script `peers/LIBRARY_run.py`."""
+    """A model of a library, which has a script `peers/LIBRARY_run.py`; `noise` is for ours."""
 
     library: str
     model: str
+    noise: float = 1.0
 
     def __str__(self) -> str:
         return f"{self.library} {self.model}"
@@ -86,7 +87,8 @@ class Program:
 Pair = tuple[Program, Program]
 
 PAIRS: tuple[Pair, ...] = (
-    (Program("ours", "mult-vae"), Program("recbole", "MultiVAE")),
+    # RecBole draws its latents with a hundredth of the posterior's deviation
+    (Program("ours", "mult-vae", noise=0.01), Program("recbole", "MultiVAE")),
     (Program("ours", "mult-dae"), Program("recbole", "MultiDAE")),
     (Program("ours", "mult-vae"), Program("cornac", "VAECF")),
 )
@@ -245,7 +247,7 @@ def trained(program: Program, job: Mapping[str, Any], python: Path) -> Measured:
     limits = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     with tempfile.TemporaryDirectory() as folder:  # RecBole leaves logs where it runs
         task, result = Path(folder) / "job.json", Path(folder) / "result.json"
-        write_json(task, {**job, "model": program.model})
+        write_json(task, {**job, "model": program.model, "noise": program.noise})
         script = _SCRIPTS / f"{program.library}_run.py"
         _do(
             [str(each) for each in (python, script, task, result)],

@@ -55,8 +55,8 @@ class Job:
         Of torch and of everything else.
     device
         Where it is trained, for ours and the textbook's.
-    sampled, precision
-        For ours alone.
+    sampled, precision, noise
+        For ours alone; noise as MultVAEConfig has it.
     """
 
     model: str
@@ -74,6 +74,7 @@ class Job:
     device: str = "cpu"
     sampled: int | None = None
     precision: str = "auto"
+    noise: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,7 @@ def train(job: Job, data: Data, record: Record) -> None:
         "precision": job.precision,
     }
     if job.model == "mult-vae":
-        settings |= {"beta": job.beta, "anneal_epochs": job.anneal_epochs}
+        settings |= {"beta": job.beta, "anneal_epochs": job.anneal_epochs, "noise": job.noise}
     histories = _histories(data.train)
     model = make_model(job.model, settings)
     start = perf_counter()
