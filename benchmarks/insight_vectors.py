@@ -40,6 +40,9 @@ from recsys.models.registry import make_model
 
 WIDTH_OF: dict[str, Callable[[int], dict[str, Any]]] = {
     "pure-svd": lambda width: {"factors": width},
+    "autoencoder": lambda width: {"hidden": [width]},
+    "sparse-autoencoder": lambda width: {"units": width, "active": width // 4},
+    "conv-autoencoder": lambda width: {"width": width},
     "als": lambda width: {"factors": width},
     "elsa": lambda width: {"factors": width},
     "mult-dae": lambda width: {"hidden": [width]},
@@ -63,26 +66,30 @@ class Vectors:
 @click.option("--films", help="MovieLens 1M, for genres.")
 @click.option("--models", default="pca,als,elsa,mult-dae,mult-vae", show_default=True)
 @click.option("--width", default=64, show_default=True)
-@click.option("--cuts", default="2011-06-01,2011-09-01", show_default=True)
+@click.option(
+    "--cuts", default="2011-06-01,2011-09-01", show_default=True, help="'' leaves them out."
+)
 @click.option("--seed", default=98765, show_default=True)
 def embed(*, data: str, films: str | None, models: str, width: int, cuts: str, seed: int) -> None:
     """Withheld items by k-NN, who buys again, and genres from the vectors of each model."""
     shop = load_dataset(data).interactions
+    dates = [cut for cut in cuts.split(",") if cut]
     line(["latent", "k-NN NDCG@100", "buys again", "with recency and frequency", "genres"])
     line(["---"] * 5)
     for name in models.split(","):
-        again = [_buys_again(shop, cut, name, width, seed) for cut in cuts.split(",")]
+        again = [_buys_again(shop, cut, name, width, seed) for cut in dates]
         genres = _genres(films, name, width, seed) if films else None
         line(
             [
                 f"{name} {width}",
                 f"{_by_neighbours(shop, name, width, seed):.4f}",
-                *(f"{auc:.3f}" for auc in np.mean([one[:2] for one in again], axis=0)),
+                *([f"{auc:.3f}" for auc in np.mean(again, axis=0)] if again else ["–"] * 2),
                 "–" if genres is None else f"{genres:.3f}",
             ]
         )
-    alone = np.mean([_recency(shop, cut, seed) for cut in cuts.split(",")])
-    line(["recency and frequency alone", "–", "–", f"{alone:.3f}", "–"])
+    if dates:
+        alone = np.mean([_recency(shop, cut, seed) for cut in dates])
+        line(["recency and frequency alone", "–", "–", f"{alone:.3f}", "–"])
 
 
 def _vectors(
