@@ -27,7 +27,7 @@ from recsys.report import (
 
 _SHOWN = 10
 _GROUPS = 12  # of accounts, by length
-_QUANTILES = ((0.5, "half of all accounts"), (0.01, "1 % lie below"))
+_QUANTILES = ((0.5, "half lie below"), (0.01, "1 % lie below"))
 
 
 def anomalies_sections(
@@ -58,8 +58,9 @@ def _accounts_section(
     expected = f"about {n_accounts / 1000:,.0f}" if n_accounts >= 1000 else "fewer than 1"
     says = (
         f"{strange:,} of {n_accounts:,} accounts have a p below .001, where chance alone gives "
-        f"{expected}. The strangest lie below the dashed lines, their taste being odd (circles), "
-        "or far to the right, their size being odd (squares)."
+        f"{expected}. Half of all accounts of a length lie below the upper dashed line, 1 % below "
+        "the lower one; the strangest lie under that, their taste being odd (circles), or far to "
+        "the right, their size being odd (squares)."
     )
     figure = Figure((_plot(anomalies, accounts, says),), _table(accounts))
     note = Note(

@@ -57,7 +57,7 @@ class ScatterPlot:
     points
         What is drawn.
     lines
-        What the points are compared with; each is named at its right end.
+        What the points are compared with; each says what it is when pointed at.
     """
 
     title: str
@@ -90,7 +90,7 @@ class ScatterPlot:
         return image(
             *y_axis(area, self.y),
             *x_axis(area, self.x, grid=True),
-            *(part for line in self.lines for part in _compared(line, area)),
+            *(course(line, area) for line in self.lines),
             *(_whisker(point, area) for point in self.points if point.interval),
             *(_drawn(point, area) for point in self.points),
             *_labels(self.points, area),
@@ -100,15 +100,6 @@ class ScatterPlot:
             description=self.description,
             name=name,
         )
-
-
-def _compared(line: Series, area: Area) -> Iterator[Markup]:
-    """Yield a line and its name above its end."""
-    yield course(line, area)
-    if line.points:
-        x, y = line.points[-1]
-        place = area.across(x), area.down(y) - TEXT * 0.7
-        yield text(*place, line.label, anchor="end", class_=f"end {line.colour}")
 
 
 def _whisker(point: Point, area: Area) -> Markup:
