@@ -24,7 +24,8 @@ import numpy.typing as npt
 from recsys.cli import run
 from recsys.insight.attacks import with_noise
 from recsys.interactions.dataset import load_dataset
-from recsys.interactions.splits import Split, strong_splits
+from recsys.interactions.parts import Split
+from recsys.interactions.splits import strong_splits
 from recsys.interactions.tables import FloatArray, HeldOut, Histories, Interactions
 from recsys.interactions.weighting import Weighting
 from recsys.metrics import Values

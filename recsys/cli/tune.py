@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from recsys.evaluation.tuned import Tuned
     from recsys.evaluation.tuning import Tuner
     from recsys.interactions.dataset import Dataset
-    from recsys.interactions.splits import Training
+    from recsys.interactions.parts import Training
 
 DEFAULT_MODELS = "popularity,item-knn,als,ease,dan-edlae,blend"
 

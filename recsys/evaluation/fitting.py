@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from recsys.errors import DataError
-from recsys.interactions.splits import Training
+from recsys.interactions.parts import Training
 from recsys.interactions.tables import HeldOut
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import Model, RunOptions

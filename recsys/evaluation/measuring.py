@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys import metrics
-from recsys.interactions.splits import Split
+from recsys.interactions.parts import Split
 from recsys.interactions.tables import BoolArray, HeldOut, IntArray, LongArray, Matrix
 from recsys.interactions.weighting import Weighting
 from recsys.metrics import Counts, Marks, Values

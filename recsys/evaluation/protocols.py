@@ -9,14 +9,8 @@ from typing import Any, Literal
 
 from recsys.errors import UsageError
 from recsys.interactions.dataset import Dataset
-from recsys.interactions.splits import (
-    Split,
-    Training,
-    given_split,
-    strong_splits,
-    training_split,
-    weak_split,
-)
+from recsys.interactions.parts import Split, Training
+from recsys.interactions.splits import given_split, strong_splits, training_split, weak_split
 from recsys.interactions.temporal import Targets, temporal_splits, temporal_training
 
 Kind = Literal["strong", "weak", "temporal", "given"]

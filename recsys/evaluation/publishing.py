@@ -15,8 +15,8 @@ from recsys.evaluation.entries import Entry
 from recsys.evaluation.fitting import Fit, beneath, fit_with_curves
 from recsys.evaluation.protocols import Kind, Protocol
 from recsys.interactions.dataset import Dataset
+from recsys.interactions.parts import Training
 from recsys.interactions.spec import DatasetSpec
-from recsys.interactions.splits import Training
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import RunOptions
 from recsys.models.registry import make_model

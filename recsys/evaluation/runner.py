@@ -24,7 +24,7 @@ from recsys.evaluation.parts import Parts
 from recsys.evaluation.protocols import Protocol
 from recsys.evaluation.results import COMPARED, Outcome, over_cuts, pooled, results
 from recsys.interactions.dataset import Dataset
-from recsys.interactions.splits import Split
+from recsys.interactions.parts import Split
 from recsys.models.base import RunOptions
 
 

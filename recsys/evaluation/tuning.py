@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 from recsys.errors import RecsysError, TrainingError, UsageError
 from recsys.evaluation.entries import Entry, merged, nested
 from recsys.evaluation.spaces import point_in, space_of, suggested
-from recsys.interactions.splits import Training
+from recsys.interactions.parts import Training
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import Model, RunOptions
 from recsys.models.item_item import Grams

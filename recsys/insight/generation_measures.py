@@ -13,12 +13,8 @@ from recsys.errors import DataError
 from recsys.evaluation.fitting import fit_chosen
 from recsys.insight.generation import Sampling, Tastes, generate, keys_of
 from recsys.interactions.pairs import Pairs
-from recsys.interactions.splits import (
-    MIN_ITEMS,
-    Split,
-    strong_splits,
-    training_split,
-)
+from recsys.interactions.parts import Split
+from recsys.interactions.splits import MIN_ITEMS, strong_splits, training_split
 from recsys.interactions.tables import FloatArray, Histories, Interactions, LongArray, Matrix
 from recsys.interactions.weighting import Weighting
 from recsys.metrics import hits, ndcg

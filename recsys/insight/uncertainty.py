@@ -11,7 +11,7 @@ import numpy.typing as npt
 from recsys.errors import DataError
 from recsys.evaluation.fitting import Fit, fit_with_curves
 from recsys.evaluation.significance import paired_p_values
-from recsys.interactions.splits import Split
+from recsys.interactions.parts import Split
 from recsys.interactions.tables import BoolArray, HeldOut, LongArray
 from recsys.interactions.weighting import Weighting
 from recsys.metrics import hits

@@ -26,7 +26,7 @@ from recsys.insight.generation_report import generation_sections
 from recsys.insight.trials import PCA, found_by_neighbours, try_anomalies, try_noise
 from recsys.insight.uncertainty import measure_uncertainty
 from recsys.insight.uncertainty_report import uncertainty_sections
-from recsys.interactions.splits import Split
+from recsys.interactions.parts import Split
 from recsys.interactions.tables import FloatArray, Histories
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import Model, RunOptions

@@ -10,7 +10,8 @@ import numpy as np
 
 from recsys.errors import UsageError
 from recsys.interactions.pairs import Pairs
-from recsys.interactions.splits import Probe, Split, Training, unknown_items
+from recsys.interactions.parts import Probe, Split, Training
+from recsys.interactions.splits import unknown_items
 from recsys.interactions.tables import Interactions, LongArray
 from recsys.interactions.times import microseconds
 

@@ -14,8 +14,9 @@ from recsys.recommender.answers import (
     Recommendation,
     Suggestion,
 )
-from recsys.recommender.recommender import MOST, Recommender, Sight
+from recsys.recommender.recommender import MOST, Recommender
 from recsys.recommender.rules import AttributeRule, CategoryLimit, Rules
+from recsys.recommender.sight import Sight
 
 __all__ = [
     "MOST",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,6 @@ from recsys.interactions.catalogue import Catalogue
 from recsys.interactions.tables import BoolArray, Interactions
 from recsys.models.scoring import Scorer
 from recsys.recommender.answers import (
-    Basis,
     Explanation,
     Fallback,
     HistoryEntry,
@@ -31,44 +30,12 @@ from recsys.recommender.ranking import Ranker
 from recsys.recommender.rules import Rules
 from recsys.recommender.search import find_ids
 from recsys.recommender.shelf import Shelf, Taken
+from recsys.recommender.sight import Sight
 
 MOST = 1000
 """The longest list that anyone may ask for."""
 
 _NO_RULES = Rules()
-
-
-@dataclass(frozen=True, eq=False)
-class Sight:
-    """What is known of some users at one moment, and what makes their lists.
-
-    Attributes
-    ----------
-    ranker
-        The model, over the items as they are now.
-    known
-        Whether each is a user at all.
-    events
-        What they took, a row a user.
-    at
-        What ages count from, microseconds since 1970 UTC; None without times.
-    basis
-        What to call such a history.
-    hidden
-        Users of the model of whom nothing is to be said.
-    """
-
-    ranker: Ranker
-    known: list[bool]
-    events: Interactions
-    at: int | None
-    basis: Basis = "history"
-    hidden: frozenset[str] = frozenset()
-
-    @property
-    def unlisted(self) -> list[tuple[int, str, int | None]]:
-        """What they took that the model does not know: place of the user, item and time."""
-        return []
 
 
 class Recommender:
@@ -221,8 +188,9 @@ class Recommender:
         scored = np.diff(sight.events.indptr) > 0
         at = sight.at if at is None else at
         rows = np.flatnonzero(scored)
+        unlisted = sight.unlisted_by_user() if rules.newcomers else {}
         lists = sight.ranker.lists(
-            sight.events, rows, k=k, rules=rules, at=at, why=why, unlisted=_unlisted(sight, rules)
+            sight.events, rows, k=k, rules=rules, at=at, why=why, unlisted=unlisted
         )
         instead = None if scored.all() else _without_history(sight, k, rules, fallback, why=why)
         found = [
@@ -306,8 +274,6 @@ class Recommender:
     def history(self, user: str) -> tuple[HistoryItem, ...]:
         """Return the distinct items that a user took, the latest first, unknown items included.
 
-        An item that is not in the catalogue has its id for a title.
-
         Raises
         ------
         NotFoundError
@@ -316,20 +282,7 @@ class Recommender:
         sight = self.look([user])
         if not sight.known[0]:
             raise NotFoundError("user", user)
-        own = sight.events
-        times = [None] * own.n_events if own.times is None else own.times.tolist()
-        taken = [(self.items[item], time) for item, time in zip(own.items, times, strict=True)]
-        taken += [(item, time) for _, item, time in sight.unlisted]
-        taken.sort(key=lambda event: (event[1] is not None, event[1] or 0))
-        # in the order of latest events: counting again moves to the end
-        counts: dict[str, int] = {}
-        for item, _ in taken:
-            counts[item] = counts.pop(item, 0) + 1
-        last, title = dict(taken), sight.ranker.title
-        return tuple(
-            HistoryItem(item, title(item), count, last[item])
-            for item, count in reversed(counts.items())
-        )
+        return sight.history(self.items)
 
     def title(self, item: str) -> str:
         """Return what to call an item: its id, where nothing is known of it."""
@@ -369,14 +322,6 @@ class Recommender:
     def similar_answer(self, item: str, suggestions: Sequence[Suggestion]) -> dict[str, Any]:
         """Return what `similar` found as the API and `--json` show it."""
         return {"item": item, "items": [suggestion.shown() for suggestion in suggestions]}
-
-
-def _unlisted(sight: Sight, rules: Rules) -> dict[int, set[str]]:
-    """Return the users' items that the model does not know, by place, where it matters."""
-    found: dict[int, set[str]] = {}
-    for place, item, _ in sight.unlisted if rules.newcomers else ():
-        found.setdefault(place, set()).add(item)
-    return found
 
 
 def _without_history(

@@ -16,8 +16,8 @@ from recsys.evaluation.measuring import Measure
 from recsys.evaluation.publishing import Published, Recipe, train_and_publish
 from recsys.evaluation.significance import paired_p_values
 from recsys.interactions.dataset import Dataset
+from recsys.interactions.parts import Probe, Split
 from recsys.interactions.spec import is_url
-from recsys.interactions.splits import Probe, Split
 from recsys.interactions.tables import MICROSECONDS_PER_DAY, Interactions
 from recsys.interactions.temporal import temporal_splits, temporal_training
 from recsys.models.base import RunOptions

@@ -19,7 +19,7 @@ from recsys.evaluation.parts import Parts
 from recsys.evaluation.protocols import Protocol
 from recsys.evaluation.runner import Plan, evaluate
 from recsys.interactions.dataset import Dataset
-from recsys.interactions.splits import Split
+from recsys.interactions.parts import Split
 from recsys.interactions.tables import Histories
 from recsys.interactions.weighting import Weighting
 from recsys.models.base import RunOptions

@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 from recsys.errors import DataError, UsageError
 from recsys.interactions import splits
 from recsys.interactions.pairs import Pairs
+from recsys.interactions.parts import Probe, Split, Training
 from recsys.interactions.splits import (
     MIN_ITEMS,
-    Probe,
-    Split,
-    Training,
     given_split,
     strong_splits,
     training_split,

@@ -7,7 +7,9 @@ from scipy.special import expit
 from recsys.interactions.tables import Histories
 from recsys.models import fold_in
 from recsys.models.base import RunOptions
-from recsys.models.factorization import ALS, BPR, LMF, ALSConfig, BPRConfig, ItemKNN, ItemKNNConfig
+from recsys.models.factorization.als import ALS, ALSConfig
+from recsys.models.factorization.gradient import BPR, LMF, BPRConfig
+from recsys.models.factorization.item_knn import ItemKNN, ItemKNNConfig
 from recsys.models.registry import make_model
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
