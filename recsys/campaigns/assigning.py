@@ -70,7 +70,8 @@ def assign_items(run: OpenRun) -> None:
     folder = run.work.candidates
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
     folder.mkdir()
-    assign(RunPool(run), quotas(run), run.pinned.spec.k, folder=folder)
+    spec = run.pinned.spec
+    assign(RunPool(run), quotas(run), spec.k, least=spec.min_items, folder=folder)
 
 
 def quotas(run: OpenRun) -> npt.NDArray[np.int64]:

@@ -21,6 +21,9 @@ from recsys.store.sending import SentRows
 
 Status = Literal["sent", "suppressed", "ineligible", "held_out", "failed"]
 
+_MANY = 2000
+"""From so many rows on it pays to get models ready for many lists."""
+
 _LISTS = ("own", "mean", "spread", "complete")
 
 
@@ -165,7 +168,13 @@ def _scored(
         arm,
         [people.users[place] for place in places.tolist()],
         {of_arm[place]: items for place, items in own.items() if place in of_arm},
-        Asked(depth, at, fill=spec.too_few == "fill", plain=spec.quota is not None),
+        Asked(
+            depth,
+            at,
+            fill=spec.too_few == "fill",
+            plain=spec.quota is not None,
+            many=run.pinned.audience.n_rows >= _MANY,  # by the input: workers must not differ
+        ),
         popular=spec.fallback == "popular",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -106,7 +106,8 @@ def run_campaign(
             return Outcome(manifest, done_before=True)
         work = Work.beside(out)
         with work.locked():
-            manifest = _Course(begin(start, work, restart=restart), work, start).run()
+            with closing(_Course(begin(start, work, restart=restart), work, start)) as course:
+                manifest = course.run()
             work.out.replace(out)
             sync(out.resolve().parent)
         work.remove()
@@ -132,8 +133,8 @@ def preview_campaign(
         finished(start, out)
     with tempfile.TemporaryDirectory(prefix="recsys-campaign-") as folder:
         work = Work(Path(folder))
-        course = _Course(begin(start, work, restart=False), work, start)
-        manifest = course.run()
+        with closing(_Course(begin(start, work, restart=False), work, start)) as course:
+            manifest = course.run()
         run = course.opened
         statistics = tuple(work.statistics(shard) for shard in range(run.pinned.n_shards))
         yield Preview(manifest, run, final_of(run, 0), statistics)
@@ -163,6 +164,10 @@ class _Course:
         done = [each.published for each in self._tracked("publish", [*shards], "writing")]
         published = [each for each in done if each is not None]
         return self._complete(published, late)
+
+    def close(self) -> None:
+        """End what works at it."""
+        self._engine.close()
 
     def _decide(self, left: list[int]) -> None:
         statuses: Counter[Status] = Counter()

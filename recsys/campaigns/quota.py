@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from recsys.campaigns.hashing import HashArray
-from recsys.campaigns.lists import Candidates, DoubleArray, Lists
+from recsys.campaigns.lists import Candidates, Lists
 from recsys.campaigns.market import Market
 from recsys.campaigns.spilled import Spilled
+from recsys.campaigns.viewing import View, entries_of, only
 from recsys.interactions.tables import BoolArray, FloatArray, IntArray, LongArray
 
 _DEEPER = 4
@@ -50,7 +50,14 @@ class Pool(Protocol):
         """Take what these rows hold in the end; called once for each shard."""
 
 
-def assign(pool: Pool, quota: npt.NDArray[np.int64], k: int, *, folder: Path | None = None) -> None:
+def assign(
+    pool: Pool,
+    quota: npt.NDArray[np.int64],
+    k: int,
+    *,
+    least: int = 1,
+    folder: Path | None = None,
+) -> None:
     """Give each user up to k items, and each item to no more users than its quota.
 
     Deferred acceptance (Gale & Shapley 1962; Roth 1984 for many to many): users offer themselves
@@ -67,6 +74,10 @@ def assign(pool: Pool, quota: npt.NDArray[np.int64], k: int, *, folder: Path | N
     Users who stand aside make no offers. In the end each of them is given what they would hold if
     they alone came to the others: the best of their list that the items would take them for.
 
+    Whoever holds some items, but fewer than `least`, will get none: then all is dealt out anew
+    among the others, so that no place is lost. With fewer users none of them is worse off
+    (Gale & Sotomayor 1985), so once is enough.
+
     Where limits bind the items of a user by more than one property (several categories an item, or
     categories and variants), a user does not give up what is held for an item further up that fits
     only without it; with such limits a result as above need not exist.
@@ -82,35 +93,68 @@ def assign(pool: Pool, quota: npt.NDArray[np.int64], k: int, *, folder: Path | N
         int64 (n_items,): how many users may hold each item; `market.NO_LIMIT` for any number.
     k
         How many items a user may hold.
+    least
+        With fewer a user is told what they would hold, and gets nothing.
     folder
         Where candidates lie meanwhile; a temporary folder where None.
     """
     with tempfile.TemporaryDirectory(prefix="candidates-", dir=folder) as inner:
-        _Dealing(pool, Market(quota), len(quota), k, Path(inner)).run()
+        first = last = _Dealing(pool, quota, k, Path(inner) / "first")
+        first.run()
+        short = [first.short(shard, least) for shard in range(pool.n_shards)]
+        if any(some.any() for some in short):
+            last = _Dealing(pool, quota, k, Path(inner) / "again")
+            last.run(short)
+        for shard in range(pool.n_shards):
+            aside, rows = first.aside(shard) | short[shard], first.rows(shard)
+            both = Lists.joined([first.held(shard), last.held(shard)])
+            pool.keep(shard, rows, both.rows(np.arange(len(rows)) + len(rows) * ~aside))
 
 
 class _Dealing:
     """Offers and answers, until nobody has an offer left to make."""
 
-    def __init__(self, pool: Pool, market: Market, n_items: int, k: int, folder: Path) -> None:
-        self._pool, self._market, self._n_items, self._k = pool, market, n_items, k
+    def __init__(self, pool: Pool, quota: npt.NDArray[np.int64], k: int, folder: Path) -> None:
+        self._pool, self._market, self._k = pool, Market(quota), k
+        self._n_items = len(quota)
+        folder.mkdir()
         self._spilled = [Spilled(folder / f"{shard:05d}") for shard in range(pool.n_shards)]
 
-    def run(self) -> None:
-        """Deal the items out, and let the pool keep what everyone holds."""
+    def run(self, without: Sequence[BoolArray] | None = None) -> None:
+        """Deal the items out to all, or all but some of each shard, then look at those aside."""
         for shard, spilled in enumerate(self._spilled):
             users = self._pool.candidates(shard)
             spilled.begin(users, self._limited(shard, users.rows, users.lists))
-            self._visit(shard, np.flatnonzero(~users.aside))
+            aside = users.aside if without is None else users.aside | without[shard]
+            self._visit(shard, np.flatnonzero(~aside))
         while len(let_go := self._market.settle()):
             shards = let_go >> 32
             for shard in np.unique(shards).tolist():
                 self._visit(shard, let_go[shards == shard] & _ROW)
-        for shard, spilled in enumerate(self._spilled):
+        for shard, spilled in enumerate(self._spilled if without is None else ()):
             self._visit(shard, np.flatnonzero(spilled.aside), aside=True)
-            view = _View.of(shard, spilled, np.arange(len(spilled.rows)))
-            held = view.offered & view.wanted(self._market)
-            self._pool.keep(shard, np.array(spilled.rows), _only(view.lists, held))
+
+    def rows(self, shard: int) -> IntArray:
+        """Return the rows of those who compete or stand aside."""
+        return np.array(self._spilled[shard].rows)
+
+    def aside(self, shard: int) -> BoolArray:
+        """Return who of them stands aside."""
+        return np.array(self._spilled[shard].aside)
+
+    def held(self, shard: int) -> Lists:
+        """Return what each holds in the end, or would hold."""
+        spilled = self._spilled[shard]
+        view = View.of(shard, spilled, np.arange(len(spilled.rows)))
+        return only(view.lists, view.offered & view.wanted(self._market))
+
+    def short(self, shard: int, least: int) -> BoolArray:
+        """Return who holds something, but fewer than so many."""
+        aside = self.aside(shard)
+        if least == 1:
+            return np.zeros_like(aside)
+        counts = self.held(shard).counts
+        return np.asarray((counts > 0) & (counts < least) & ~aside, np.bool_)
 
     def _limited(self, shard: int, rows: IntArray, lists: Lists) -> BoolArray:
         """Return bool (m,): whose items depend on each other."""
@@ -132,7 +176,7 @@ class _Dealing:
         Those who stand `aside` come when everything is dealt out, and the items hear nothing of it.
         """
         while len(places):
-            view = _View.of(shard, self._spilled[shard], places)
+            view = View.of(shard, self._spilled[shard], places)
             wanted = view.wanted(self._market)
             held, fresh = wanted & view.offered, wanted & ~view.offered
             lacking = self._k - view.per_user(held)
@@ -148,7 +192,7 @@ class _Dealing:
             if len(places):
                 self._deepen(shard, places)
 
-    def _chosen(self, view: _View, user: int, held: BoolArray, fresh: BoolArray) -> BoolArray:
+    def _chosen(self, view: View, user: int, held: BoolArray, fresh: BoolArray) -> BoolArray:
         """Return which of a user's fresh candidates go with what is held, under the limits."""
         order = np.concatenate([np.flatnonzero(held), np.flatnonzero(fresh)])
         asked = np.zeros(len(held), np.bool_)
@@ -165,7 +209,7 @@ class _Dealing:
         depth = spilled.depth
         parts, flags, order = [], [], []
         for some, asked in _portions(places, np.maximum(depth[places], 1) * _DEEPER):
-            view = _View.of(shard, spilled, some)
+            view = View.of(shard, spilled, some)
             deeper = self._pool.deepen(shard, view.rows, asked)
             lists, offered = self._extended(view, deeper, complete=asked >= self._n_items)
             depth[some] = asked
@@ -173,28 +217,28 @@ class _Dealing:
             flags.append(offered)
             order.append(some)
         others = np.setdiff1d(np.arange(len(spilled.rows)), np.concatenate(order))
-        rest = _View.of(shard, spilled, others)
+        rest = View.of(shard, spilled, others)
         together = Lists.joined([*parts, rest.lists])
         back = np.argsort(np.concatenate([*order, others]), kind="stable")
-        entries = _entries(together, back)
+        entries = entries_of(together, back)
         spilled.replace(together.rows(back), np.concatenate([*flags, rest.offered])[entries])
 
-    def _extended(self, view: _View, deeper: Lists, *, complete: bool) -> tuple[Lists, BoolArray]:
+    def _extended(self, view: View, deeper: Lists, *, complete: bool) -> tuple[Lists, BoolArray]:
         """Return a view's lists, without what is out of reach, and what deeper ones add to them."""
         kept = view.wanted(self._market)
-        before = _only(view.lists, kept)
+        before = only(view.lists, kept)
         further = replace(view, lists=replace(deeper, mean=before.mean, spread=before.spread))
         fresh = further.wanted(self._market)
         keys = further.keys(self._n_items)[fresh]
         fresh[fresh] = ~np.isin(keys, view.keys(self._n_items))
         most = _DEEPER * self._k
         added = fresh & (further.rank(fresh) < most)
-        after = _only(deeper, added)
+        after = only(deeper, added)
         left = further.per_user(fresh) <= most
         n = len(before)
         pairs = np.arange(2 * n).reshape(2, n).T.ravel()  # each user's own and what is added
         both = Lists.joined([before, after])
-        joined, entries = both.rows(pairs), _entries(both, pairs)
+        joined, entries = both.rows(pairs), entries_of(both, pairs)
         offered = np.concatenate([view.offered[kept], np.zeros(len(after.items), np.bool_)])
         lists = Lists(
             joined.offsets[::2],
@@ -208,79 +252,6 @@ class _Dealing:
         return lists, offered[entries]
 
 
-@dataclass(frozen=True, eq=False)
-class _View:
-    """Some users of a shard with their candidates.
-
-    Attributes
-    ----------
-    places
-        int64 (n,): where they are among those of the shard who compete.
-    entries
-        Where their candidates lie among the shard's.
-    """
-
-    shard: int
-    spilled: Spilled
-    places: LongArray
-    rows: IntArray
-    ties: HashArray
-    limited: BoolArray
-    lists: Lists
-    offered: BoolArray
-    entries: LongArray
-
-    @classmethod
-    def of(cls, shard: int, spilled: Spilled, places: LongArray) -> _View:
-        lists = spilled.lists
-        entries = _entries(lists, places)
-        return cls(
-            shard,
-            spilled,
-            places,
-            spilled.rows[places],
-            spilled.ties[places],
-            spilled.limited[places],
-            lists.rows(places),
-            spilled.offered[entries],
-            entries,
-        )
-
-    def wanted(self, market: Market) -> BoolArray:
-        """Return bool (entries,): whether the item holds the user, or would."""
-        return market.wants(self.lists.items, *self._bids(slice(None)))
-
-    def offer(self, market: Market, asked: BoolArray) -> None:
-        """Make these offers."""
-        market.offer(self.lists.items[asked], *self._bids(asked))
-
-    def note(self, asked: BoolArray) -> None:
-        """Write down that these offers are made."""
-        self.spilled.offered[self.entries[asked]] = True
-
-    def per_user(self, marks: BoolArray) -> LongArray:
-        """Return int64 (n,): how many of each user's entries are marked."""
-        return np.diff(_counted(marks)[self.lists.offsets])
-
-    def rank(self, marks: BoolArray) -> LongArray:
-        """Return int64 (entries,): how many marked entries of the user come before each."""
-        before = _counted(marks)
-        return before[:-1] - np.repeat(before[self.lists.offsets[:-1]], self.lists.counts)
-
-    def keys(self, n_items: int) -> LongArray:
-        """Return int64 (entries,): a number for each pair of user and item."""
-        return np.repeat(self.places, self.lists.counts) * n_items + self.lists.items
-
-    def _bids(self, some: BoolArray | slice) -> tuple[DoubleArray, HashArray, LongArray]:
-        """Return z-score, hash and number of the user of each of these entries."""
-        counts, lists = self.lists.counts, self.lists
-        users = self.places + (self.shard << 32)
-        spread = np.repeat(lists.spread, counts)[some]
-        deviation = lists.scores[some] - np.repeat(lists.mean, counts)[some]
-        z = np.divide(deviation, spread, out=np.zeros(len(spread)), where=spread > 0)
-        return z, np.repeat(self.ties, counts)[some], np.repeat(users, counts)[some]
-
-
 def _portions(places: LongArray, depths: LongArray) -> Iterator[tuple[LongArray, int]]:
     """Yield places to be asked to the same depth, so few that their lists fit into memory."""
     for depth in np.unique(depths).tolist():
@@ -288,27 +259,3 @@ def _portions(places: LongArray, depths: LongArray) -> Iterator[tuple[LongArray,
         step = max(1, _ENTRIES // depth)
         for start in range(0, len(same), step):
             yield same[start : start + step], depth
-
-
-def _only(lists: Lists, marks: BoolArray) -> Lists:
-    """Return the lists with their marked entries alone."""
-    before = _counted(marks)
-    return replace(
-        lists,
-        offsets=before[lists.offsets],
-        items=lists.items[marks],
-        scores=lists.scores[marks],
-        own=(before[lists.offsets[:-1] + lists.own] - before[lists.offsets[:-1]]).astype(np.int32),
-    )
-
-
-def _entries(lists: Lists, rows: LongArray) -> LongArray:
-    """Return where the entries of these rows lie, one row after the other."""
-    counts = lists.counts[rows]
-    ends = np.cumsum(counts)
-    return np.repeat(lists.offsets[rows] - ends + counts, counts) + np.arange(counts.sum())
-
-
-def _counted(marks: BoolArray) -> LongArray:
-    """Return int64 (n + 1,): how many of the first are marked."""
-    return np.concatenate([[0], np.cumsum(marks)]).astype(np.int64)

@@ -12,10 +12,13 @@ from recsys.campaigns.opened import OpenArm
 from recsys.errors import StoreError, UsageError
 from recsys.interactions.tables import BoolArray, FloatArray, IntArray, LongArray
 from recsys.recommender import Rules, Sight
-from recsys.topk import top_k
+from recsys.topk import TopK, top_k
 
 BATCH = 256
 """Users scored together; those of one shard and arm are cut in their order, nothing else counts."""
+
+_SMALL, _DENSE = 5_000, 100
+"""With fewer items than `_SMALL` + `_DENSE` a place, lists are found quicker by scoring all."""
 
 Repeats = Mapping[int, set[str]]
 
@@ -34,12 +37,15 @@ class Asked:
         Whether popular items fill lists up that the model leaves short.
     plain
         Whether limits of categories and variants, and diversity, wait until later.
+    many
+        Whether there are so many users that getting ready for them pays.
     """
 
     depth: int
     at: int
     fill: bool
     plain: bool
+    many: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +137,9 @@ class _Scorer:
         return _in_order(parts, int(rows.max()) + 1 if len(rows) else 0).rows(rows)
 
     def _scored(self, rows: LongArray) -> Lists:
+        deepest = self._asked.depth + max(len(self._repeats.get(row, ())) for row in rows.tolist())
+        if self._straight and len(self._shelf.items) >= _SMALL + _DENSE * deepest:
+            return self._best_of_model(rows, deepest)
         rules = replace(self.arm.rules, min_score=None) if self._asked.fill else self.arm.rules
         events, done, parts = self.sight.events, 0, []
         for histories, scores in self.sight.ranker.scored(
@@ -142,6 +151,39 @@ class _Scorer:
             done += len(histories)
             parts.append(self._listed(scores, self.arm.rules))
         return Lists.joined(parts)
+
+    @property
+    def _straight(self) -> bool:
+        """Whether lists are the model's best, about which nothing else is to be known."""
+        asked = self._asked
+        needs_all = asked.fill or asked.plain or self._looks
+        return asked.many and not needs_all and self.arm.rules.min_probability is None
+
+    def _best_of_model(self, rows: LongArray, deepest: int) -> Lists:
+        """Return lists without scoring all items; `deepest` has room for what comes out again."""
+        self.arm.recommender.prepare()
+        rules, parts = self.arm.rules, []
+        codes = self.arm.recommender.items.code
+        found = self.sight.ranker.top(
+            self.sight.events, rows, k=deepest, rules=rules, at=self._asked.at
+        )
+        done = 0
+        for histories, best in found:
+            there = np.arange(best.items.shape[1]) < best.counts[:, None]
+            if rules.min_score is not None:
+                there &= best.scores >= np.float32(rules.min_score)
+            for place, row in enumerate(rows[done : done + len(histories)].tolist()):
+                if row in self._repeats:
+                    again = [code for code in map(codes, self._repeats[row]) if code is not None]
+                    there[place] &= ~np.isin(best.items[place], again)
+            done += len(histories)
+            parts.append(self._cut(best, there))
+        return Lists.joined(parts)
+
+    def _cut(self, best: TopK, there: BoolArray) -> Lists:
+        """Return the first items of each row that are there, as many as are asked for."""
+        there &= np.cumsum(there, axis=1) <= self._asked.depth
+        return _lists(self.arm.numbers[best.items[there]], best.scores[there], there.sum(axis=1))
 
     def _mask_repeats(self, scores: FloatArray, rows: LongArray) -> None:
         codes = self.arm.recommender.items.code

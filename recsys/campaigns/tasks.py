@@ -48,6 +48,9 @@ class Engine(Protocol):
     def map(self, job: Job, task: Task, shards: Sequence[int]) -> Iterator[Done]:
         """Do the task on each shard, in any order; yield what is done as it is done."""
 
+    def close(self) -> None:
+        """Let go of what is kept between tasks; whoever makes an engine closes it."""
+
 
 def perform(run: OpenRun, task: Task, shard: int) -> Done:
     """Do a task on a shard.

@@ -27,6 +27,7 @@ from recsys.recommender.newcomers import Newcomers
 from recsys.recommender.rules import Rules
 from recsys.recommender.shelf import Shelf
 from recsys.recommender.uncertainty import Uncertainty
+from recsys.topk import TopK
 
 _BATCH = 256  # users scored together: the processor is busy, and their scores fit in memory
 _REASONS = 3  # of each suggestion
@@ -111,11 +112,27 @@ class Ranker:
             for histories, scores in self.scored(events, rows, rules=rules, at=at):
                 yield histories, self.shelf.best(scores, allowed, k, rules)
             return
-        for histories in self._histories(events, rows, at):
-            barred = None if rules.include_seen else _seen(histories, rules.seen_days, at)
-            top = self.scorer.top(histories, k, allowed=allowed, barred=barred)
+        for histories, top in self.top(events, rows, k=k, rules=rules, at=at):
             lists = (_reaching(*top.row(row), rules.min_score) for row in range(len(histories)))
             yield histories, (self.shelf.suggestions(*found) for found in lists)
+
+    def top(
+        self,
+        events: Interactions,
+        rows: npt.NDArray[np.int64],
+        *,
+        k: int,
+        rules: Rules,
+        at: int | None,
+    ) -> Iterator[tuple[Histories, TopK]]:
+        """Yield the histories at `rows`, batch by batch, with the k best items of each.
+
+        Of the rules, those on items and on what was taken hold; the others are the caller's.
+        """
+        allowed = self.shelf.allowed(rules)
+        for histories in self._histories(events, rows, at):
+            barred = None if rules.include_seen else _seen(histories, rules.seen_days, at)
+            yield histories, self.scorer.top(histories, k, allowed=allowed, barred=barred)
 
     def _histories(
         self, events: Interactions, rows: npt.NDArray[np.int64], at: int | None

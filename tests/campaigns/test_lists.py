@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pytest
+from drawn import publish_drawn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from campaign_files import audience, lists_of, results_of
+from campaign_files import audience, lists_of, results_of, rows_of
 from recsys.artifacts import load_current
+from recsys.campaigns import deciding, scoring
 from recsys.campaigns.job import run_campaign
 from recsys.campaigns.spec import (
     CampaignSpec,
@@ -141,7 +145,11 @@ def test_no_list_breaks_a_rule(
             at=NOW,
             **differs,
         )
-        manifest = run_campaign(spec, out := folder / "out", url=url).manifest
+        with pytest.MonkeyPatch.context() as patched:
+            if data.draw(st.booleans(), "as for many users of a large catalogue"):
+                patched.setattr(deciding, "_MANY", 1)
+                patched.setattr(scoring, "_SMALL", -1_000_000)
+            manifest = run_campaign(spec, out := folder / "out", url=url).manifest
         results, found = results_of(out), lists_of(out)
     assert {*results} == {*people}
     assert {user for user, row in results.items() if row["status"] == "suppressed"} == (
@@ -179,3 +187,34 @@ def test_a_short_list_is_filled_with_popular_items(
             results_of(tmp_path / "filled")[user]["reason"] == f"{8 - own} of 8 are popular items"
         )
     assert set(filled["greedy"]) <= {"0005", "0023"}
+
+
+def test_many_users_get_the_lists_that_each_would_get(
+    tmp_path: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is sent before and scores too low comes out, and others move up."""
+    publish_drawn(tmp_path / "models", 900, 60)
+    users = [f"user-{user}" for user in range(60)]
+    store = open_store(url := f"sqlite:///{tmp_path / 'store.db'}")
+    spec = asked(audience(tmp_path, *users), models=tmp_path / "models", k=5, at=NOW)
+    run_campaign(spec, tmp_path / "plain", url=url)
+    before = lists_of(tmp_path / "plain")
+    again = [Send("old", user, item, NOW) for user in users[::2] for item in before[user][:3]]
+    store.add_sends(again)
+    store.close()
+    spec = replace(spec, rules=RuleSpec(not_sent_days=5.0, min_score=0.02, exclude=("item-3",)))
+    run_campaign(spec, tmp_path / "few", url=url)
+    monkeypatch.setattr(deciding, "_MANY", 1)
+    monkeypatch.setattr(scoring, "_SMALL", 0)
+    run_campaign(spec, tmp_path / "many", url=url)
+    few, many = (rows_of(tmp_path / name, "send") for name in ("few", "many"))
+    for one, other in zip(few, many, strict=True):
+        assert [line["item"] for line in one["items"]] == [line["item"] for line in other["items"]]
+        assert [line["score"] for line in one["items"]] == pytest.approx(
+            [line["score"] for line in other["items"]], rel=1e-5
+        )
+    lists = lists_of(tmp_path / "many")
+    assert not {(send.user, send.item) for send in again} & {
+        (user, item) for user, items in lists.items() for item in items
+    }
+    assert Counter(map(len, lists.values()))[5] > 30

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from campaign_files import audience, tree
+from campaign_kills import check_killed
 from recsys.campaigns.job import run_campaign
 from recsys.campaigns.spec import CampaignSpec
 from recsys.interactions.times import from_iso
+from recsys.store.store import Store
 
 Asked = Callable[..., CampaignSpec]
 
@@ -83,22 +81,13 @@ def test_an_address_where_nothing_listens_is_refused() -> None:
 
 @needs_ray
 @pytest.mark.soak
-def test_a_run_killed_fifty_times_goes_on_to_the_same_bytes(tmp_path: Path, asked: Asked) -> None:
-    spec, out = asked(audience(tmp_path, *PEOPLE)), tmp_path / "ray"
-    run_here(spec, tmp_path / "local")
-    began = time.monotonic()
-    assert run(spec, out).returncode == 0
-    longest = time.monotonic() - began
-    rng, killed = np.random.default_rng(50), 0
-    while killed < 50:
-        if out.exists():
-            shutil.rmtree(out)
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(command(spec, out), **quiet) as process:
-            time.sleep(rng.uniform(0.5, longest))
-            killed += process.poll() is None
-            process.send_signal(signal.SIGKILL)  # Ray's own processes must end on their own
-        assert not out.exists() or (out / "manifest.json").is_file()
-    assert run(spec, out).returncode == 0
-    assert tree(out) == tree(tmp_path / "local")
-    assert not (tmp_path / ".ray.work").exists()
+@pytest.mark.timeout(3600)
+def test_a_run_killed_fifty_times_goes_on_to_the_same_bytes(
+    tmp_path: Path, asked: Asked, store: Store
+) -> None:
+    check_killed(tmp_path, asked, store, 50, "ray")
+
+
+@needs_ray
+def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path, asked: Asked, store: Store) -> None:
+    check_killed(tmp_path, asked, store, 1, "ray")

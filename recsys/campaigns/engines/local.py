@@ -20,7 +20,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class LocalEngine:
-    """Works at shards in this process, or in several others.
+    """Works at shards in this process, or in several others, which stay until it is closed.
 
     Parameters
     ----------
@@ -31,6 +31,7 @@ class LocalEngine:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._run: tuple[Job, OpenRun] | None = None
+        self._pool: tuple[Job, ProcessPoolExecutor] | None = None
 
     def map(self, job: Job, task: Task, shards: Sequence[int]) -> Iterator[Done]:
         """Do the task on each shard, in any order.
@@ -40,15 +41,40 @@ class LocalEngine:
         RecsysError
             For the reasons that `tasks.perform` has, or a process died.
         """
-        workers = min(self._workers, len(shards))
-        if workers > 1:
-            yield from _in_processes(job, task, shards, workers)
+        if min(self._workers, len(shards)) > 1:
+            yield from self._in_processes(job, task, shards)
         elif shards:
             with one_thread():
                 if self._run is None or self._run[0] != job:
                     self._run = job, OpenRun.open(job)
                 for shard in shards:
                     yield perform(self._run[1], task, shard)
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool[1].shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def _in_processes(self, job: Job, task: Task, shards: Sequence[int]) -> Iterator[Done]:
+        if self._pool is None or self._pool[0] != job:
+            self.close()
+            context = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(
+                self._workers, context, initializer=_Worker.begin, initargs=(job,)
+            )
+            self._pool = job, pool
+        pool = self._pool[1]
+        with _one_thread_each():  # processes begin as they are needed
+            waiting = [pool.submit(_Worker.perform, task, shard) for shard in shards]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        except BrokenProcessPool as error:
+            raise RecsysError(
+                "a process of this campaign died, perhaps for want of memory; run again to go on, "
+                "with fewer --workers if it happens again"
+            ) from error
 
 
 @contextmanager
@@ -58,25 +84,6 @@ def one_thread() -> Iterator[None]:
 
     with threadpool_limits(1):
         yield
-
-
-def _in_processes(job: Job, task: Task, shards: Sequence[int], workers: int) -> Iterator[Done]:
-    context = multiprocessing.get_context("spawn")
-    with (
-        _one_thread_each(),
-        ProcessPoolExecutor(workers, context, initializer=_Worker.begin, initargs=(job,)) as pool,
-    ):
-        waiting = [pool.submit(_Worker.perform, task, shard) for shard in shards]
-        try:
-            for done in as_completed(waiting):
-                yield done.result()
-        except BrokenProcessPool as error:
-            raise RecsysError(
-                "a process of this campaign died, perhaps for want of memory; run again to go on, "
-                "with fewer --workers if it happens again"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager

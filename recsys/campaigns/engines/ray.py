@@ -67,6 +67,9 @@ class RayEngine:
                     raise RecsysError(row["error"])
                 yield _DONE.validate_json(row["done"])
 
+    def close(self) -> None:
+        """Do nothing: actors end with their task, and what was started ends with the process."""
+
     def _join(self) -> None:
         """Join the cluster, or start one; once a process."""
         if ray.is_initialized():
