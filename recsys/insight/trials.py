@@ -24,7 +24,7 @@ PCA, FACTORS = "pure-svd", 200
 """What is compared with, by its name in the registry, and its size: that of Mult-VAE's latents."""
 
 ATTACKS: tuple[Attack, ...] = ("random", "bandwagon", "scraper")
-NOISES: tuple[Noise, ...] = ("random", "popular")
+NOISES: tuple[Noise, ...] = ("random",)
 
 _DEPTH = 100
 _ROWS = 256

@@ -39,7 +39,7 @@ def test_bad_profiles_are_found_and_better_than_by_pca(log: Interactions) -> Non
 
 
 def test_noise_is_found_and_better_than_by_pca_and_popularity(log: Interactions) -> None:
-    for trial in try_noise(log, RunOptions(seed=3)):
+    for trial in try_noise(log, RunOptions(seed=3), ("random", "popular")):
         assert trial.areas["fit"] > max(0.85, trial.areas["PCA"], trial.areas["popularity"])
 
 
