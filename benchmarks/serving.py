@@ -34,16 +34,11 @@ from urllib.request import urlopen
 import click
 import numpy as np
 from apart import FailedError, output_of
+from drawn import publish_drawn
 
-from recsys.artifacts import load_current, publish
+from recsys.artifacts import load_current
 from recsys.cli import run
 from recsys.files import write_json
-from recsys.ids import IdMap
-from recsys.interactions.catalogue import Catalogue
-from recsys.interactions.dataset import Dataset
-from recsys.interactions.tables import Interactions
-from recsys.interactions.weighting import Weighting
-from recsys.models.autoencoders.mult_vae import MultVAE
 from recsys.store.events import Event, pieces
 from recsys.store.live import default_url
 from recsys.store.store import open_store
@@ -51,7 +46,10 @@ from recsys.store.store import open_store
 _HERE = Path(__file__).parent
 _CONNECTIONS = (1, 8, 64)
 _USERS, _STORED = 20_000, 10  # users, and how many events of each the store has
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_ENVIRONMENT = {  # as `recsys serve` sets it for itself, for the yardsticks too
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
 
 Figures = dict[str, float]
 
@@ -103,7 +101,7 @@ def _make(models: Path, kind: str) -> None:
             [sys.executable, "-m", "recsys", "train", "--data", str(data), "--out", str(models)]
         )
     else:
-        _publish_drawn(models, int(kind))
+        publish_drawn(models, int(kind), _USERS)
     artifact, rng = load_current(models), np.random.default_rng(2)
     store = open_store(default_url(models))
     users = artifact.users.ids[:_USERS]
@@ -117,46 +115,6 @@ def _make(models: Path, kind: str) -> None:
         store.add_events(some)
     store.close()
     (models / "users.txt").write_text("\n".join(users), encoding="utf-8")
-
-
-def _publish_drawn(models: Path, n_items: int) -> None:
-    """Publish a Mult-VAE as it is before training, with histories of skewed popularity."""
-    rng = np.random.default_rng(1)
-    lengths = rng.integers(5, 80, _USERS)
-    items = np.minimum((n_items * rng.random(lengths.sum()) ** 3).astype(np.int64), n_items - 1)
-    users = np.repeat(np.arange(_USERS), lengths)
-    interactions = Interactions.from_events(
-        users,
-        items,
-        shape=(_USERS, n_items),
-        times=rng.integers(1_300_000_000, 1_320_000_000, len(items)) * 1_000_000,
-    )
-    ids = [f"item-{item}" for item in range(n_items)]
-    catalogue = Catalogue(
-        [f"Product number {item}" for item in range(n_items)],
-        [(f"category {item % 20}",) for item in range(n_items)],
-        rng.uniform(1, 9, n_items),
-        {},
-    )
-    dataset = Dataset(
-        name=f"drawn-{n_items}",
-        source="generated",
-        fingerprint="0" * 64,
-        interactions=interactions,
-        users=IdMap(f"user-{user}" for user in range(_USERS)),
-        items=IdMap(ids),
-        catalogue=catalogue,
-        weighting=Weighting(),
-    )
-    shapes = {"first": (n_items, 600), "encoder.0": (400, 600), "decoder.0": (600, 200)}
-    shapes |= {"decoder.2": (n_items, 600)}
-    tensors = {}
-    for name, shape in shapes.items():
-        bound = np.sqrt(6 / sum(shape))
-        tensors[f"{name}.weight"] = rng.uniform(-bound, bound, shape).astype(np.float32)
-        width = shape[1] if name == "first" else shape[0]
-        tensors[f"{name}.bias"] = rng.normal(0, 0.001, width).astype(np.float32)
-    publish(models, MultVAE.restore(MultVAE().config, n_items, tensors), dataset)
 
 
 def _measured(models: Path, kind: str, runs: int, seconds: int) -> dict[str, list[Figures]]:
@@ -188,7 +146,7 @@ def _running(command: Sequence[str], users: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     filled = [part.replace("{port}", str(port)) for part in command]
-    environment = {**os.environ, **_ONE_THREAD, "PYTHONPATH": str(_HERE)}
+    environment = {**os.environ, **_ENVIRONMENT, "PYTHONPATH": str(_HERE)}
     first = users.read_text(encoding="utf-8").split("\n", 1)[0]
     url = f"http://127.0.0.1:{port}"
     with subprocess.Popen(filled, env=environment, stdout=subprocess.DEVNULL) as server:
