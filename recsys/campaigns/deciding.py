@@ -174,6 +174,7 @@ def _scored(
             fill=spec.too_few == "fill",
             plain=spec.quota is not None,
             many=run.pinned.audience.n_rows >= _MANY,  # by the input: workers must not differ
+            device=run.job.device,
         ),
         popular=spec.fallback == "popular",
     )

@@ -145,8 +145,9 @@ class _Course:
 
     def __init__(self, run: PinnedRun, work: Work, start: Start) -> None:
         self._run, self._work, self._start = run, work, start
-        self.job = Job(work.folder, start.asked.models, None if run.store is None else start.url)
-        self._engine: Engine = make_engine(start.asked)
+        url = None if run.store is None else start.url
+        self.job = Job(work.folder, start.asked.models, url, start.device)
+        self._engine: Engine = make_engine(start.asked, self.job.device)
 
     @cached_property
     def opened(self) -> OpenRun:

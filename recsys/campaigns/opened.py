@@ -35,11 +35,14 @@ class Job:
         The folder of published models.
     store
         The store's URL; None without one.
+    device
+        Where networks score, `cpu` or `cuda`.
     """
 
     work: Path
     models: Path
     store: str | None = None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, eq=False)

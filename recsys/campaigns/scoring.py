@@ -39,6 +39,8 @@ class Asked:
         Whether limits of categories and variants, and diversity, wait until later.
     many
         Whether there are so many users that getting ready for them pays.
+    device
+        Where networks score.
     """
 
     depth: int
@@ -46,6 +48,7 @@ class Asked:
     fill: bool
     plain: bool
     many: bool
+    device: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +141,8 @@ class _Scorer:
 
     def _scored(self, rows: LongArray) -> Lists:
         deepest = self._asked.depth + max(len(self._repeats.get(row, ())) for row in rows.tolist())
-        if self._straight and len(self._shelf.items) >= _SMALL + _DENSE * deepest:
+        large = len(self._shelf.items) >= _SMALL + _DENSE * deepest
+        if self._straight and (large or self._asked.device != "cpu"):
             return self._best_of_model(rows, deepest)
         rules = replace(self.arm.rules, min_score=None) if self._asked.fill else self.arm.rules
         events, done, parts = self.sight.events, 0, []
@@ -161,7 +165,7 @@ class _Scorer:
 
     def _best_of_model(self, rows: LongArray, deepest: int) -> Lists:
         """Return lists without scoring all items; `deepest` has room for what comes out again."""
-        self.arm.recommender.prepare()
+        self.arm.recommender.prepare(self._asked.device)
         rules, parts = self.arm.rules, []
         codes = self.arm.recommender.items.code
         found = self.sight.ranker.top(

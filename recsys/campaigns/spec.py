@@ -193,7 +193,9 @@ class CampaignSpec:
         Where the job runs: `local`, in processes of this machine, or `ray`, in a cluster at this
         address, or in one that starts here.
     workers
-        How many processes; None for one a core.
+        How many processes; None for one a core, or one a GPU.
+    device
+        Where networks score: `cpu`, `cuda`, or `auto`, a GPU where there is one.
     consent
         A column of the audience that must say yes: true, yes, y or 1, whatever the case.
     suppression
@@ -223,6 +225,7 @@ class CampaignSpec:
     engine: Literal["local", "ray"] = "local"
     ray_address: str | None = None
     workers: Annotated[int, Field(ge=1)] | None = None
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
     consent: Name | None = None
     suppression: tuple[Suppression, ...] = ()
     cool_down_days: Days | None = None
@@ -235,5 +238,5 @@ class CampaignSpec:
     preview: PreviewSpec = field(default_factory=PreviewSpec)
 
 
-ELSEWHERE = ("models", "engine", "ray_address", "workers", "at", "preview")
+ELSEWHERE = ("models", "engine", "ray_address", "workers", "device", "at", "preview")
 """Fields that do not decide what is written, or stand in the run on their own."""

@@ -73,6 +73,21 @@ class Start:
         return cls(spec, whole, files, audience, url, store, identity)
 
     @property
+    def device(self) -> str:
+        """Where networks score.
+
+        Raises
+        ------
+        UsageError
+            It is not there.
+        """
+        if self.asked.device == "cpu" or self.asked.engine == "ray":  # a cluster knows its own
+            return "cpu" if self.asked.device == "cpu" else "cuda"
+        from recsys.training.device import choose_device
+
+        return str(choose_device(self.asked.device))
+
+    @property
     def given(self) -> Given:
         """What is compared with a run that was begun."""
         at = None if self.asked.at is None else to_iso(self.asked.at)

@@ -83,6 +83,9 @@ class _Campaign(click.Group):
 @click.option("--ray-address", metavar="ADDRESS", help="Ray cluster to join [one starts here].")
 @click.option("--workers", type=click.IntRange(min=1), help="How many processes [all cores].")
 @click.option(
+    "--device", type=click.Choice(["cpu", "cuda", "auto"]), help="Where networks score [cpu]."
+)
+@click.option(
     "--dry-run", is_flag=True, help="Do everything, show what would happen, write a preview alone."
 )
 @click.option("--restart", is_flag=True, help="Forget a run that was stopped, begin anew.")

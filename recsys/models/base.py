@@ -257,6 +257,13 @@ class Model(ABC, Generic[ConfigT]):
         """Return what the scores are a product of; None where they are no such product."""
         return None
 
+    def scores_on(self, device: str) -> Callable[[Histories], Any] | None:  # noqa: ARG002
+        """Return what scores histories on a device, to torch's float32 (b, n_items) there.
+
+        None where a model has no network; `device` is as in `RunOptions`.
+        """
+        return None
+
     @abstractmethod
     def tensors(self) -> Tensors:
         """Return everything learnt as named arrays, at least one."""

@@ -11,6 +11,7 @@ from recsys.models.base import Model
 from recsys.topk import TopK, top_k
 
 if TYPE_CHECKING:  # torch is loaded for a model that has a network, and no other
+    from recsys.models.on_device import DeviceScan
     from recsys.models.scanning import Scan
 
 
@@ -25,17 +26,26 @@ class Scorer:
 
     def __init__(self, model: Model[Any]) -> None:
         self._model = model
-        self._scan: Scan | None = None
+        self._scan: Scan | DeviceScan | None = None
 
     @property
     def in_full(self) -> int:
         """How many lists a scan could not prove, so that every item was scored in float32."""
         return 0 if self._scan is None else self._scan.in_full
 
-    def prepare(self) -> None:
-        """Make ready what takes a second and some memory, and pays from some hundred lists on."""
-        factored = self._model.factored()
-        if factored is not None and self._scan is None:
+    def prepare(self, device: str = "cpu") -> None:
+        """Make ready what takes a second and some memory, and pays from some hundred lists on.
+
+        On another device than the processor, a network's lists are made there; other models stay.
+        """
+        if self._scan is not None:
+            return
+        scores = None if device == "cpu" else self._model.scores_on(device)
+        if scores is not None:
+            from recsys.models.on_device import DeviceScan
+
+            self._scan = DeviceScan(scores, self._model.n_items)
+        elif (factored := self._model.factored()) is not None:
             from recsys.models.scanning import scan_of
 
             self._scan = scan_of(factored)

@@ -106,9 +106,9 @@ class Recommender:
         shelf = self.ranker.shelf.restocked(catalogue, withheld)
         return Recommender(self.artifact, shelf, unlisted, self.ranker.scorer)
 
-    def prepare(self) -> None:
+    def prepare(self, device: str = "cpu") -> None:
         """Make ready what takes a second and some memory, and pays from some hundred lists on."""
-        self.ranker.scorer.prepare()
+        self.ranker.scorer.prepare(device)
 
     def look(self, users: Sequence[str]) -> Sight:
         """Return what an answer for these users rests on; every answer looks once."""

@@ -65,7 +65,7 @@ def test_without_ray_it_is_said_what_to_install(
     monkeypatch.delitem(sys.modules, "recsys.campaigns.engines.ray", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependencyError, match=r"needs ray: pip install 'recsys\[ray\]'"):
-        make_engine(asked(Path("people.csv"), engine="ray"))
+        make_engine(asked(Path("people.csv"), engine="ray"), "cpu")
 
 
 @needs_ray

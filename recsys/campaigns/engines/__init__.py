@@ -8,8 +8,8 @@ from recsys.campaigns.spec import CampaignSpec
 from recsys.campaigns.tasks import Engine
 
 
-def make_engine(spec: CampaignSpec) -> Engine:
-    """Return the engine that a spec asks for.
+def make_engine(spec: CampaignSpec, device: str) -> Engine:
+    """Return the engine that a spec asks for, whose networks score on a device.
 
     Raises
     ------
@@ -22,4 +22,5 @@ def make_engine(spec: CampaignSpec) -> Engine:
         return RayEngine(spec.ray_address, spec.workers)
     from recsys.campaigns.engines.local import LocalEngine
 
-    return LocalEngine(spec.workers or len(os.sched_getaffinity(0)))
+    usual = len(os.sched_getaffinity(0)) if device == "cpu" else 1
+    return LocalEngine(spec.workers or usual)

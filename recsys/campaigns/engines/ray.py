@@ -97,8 +97,11 @@ class RayEngine:
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        cores = int(resources.get("CPU", 1))
-        actors = max(1, min(self._workers or cores - 1, cores - 1, len(shards)))
+        cores, gpus = int(resources.get("CPU", 1)), int(job.device != "cpu")
+        if gpus and not resources.get("GPU"):
+            raise RecsysError("device: the Ray cluster has no GPU; use cpu")
+        most = min(cores - 1, int(resources.get("GPU", 0))) if gpus else cores - 1
+        actors = max(1, min(self._workers or most, most, len(shards)))
         numbers = ray.data.from_numpy([np.array([shard]) for shard in shards])
         done = numbers.map_batches(
             _Worker,
@@ -107,6 +110,7 @@ class RayEngine:
             batch_format="numpy",
             compute=ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=2),
             num_cpus=1,
+            num_gpus=gpus,
         )
         yield from done.iter_rows()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Literal, TypeVar
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from recsys.errors import NotFittedError
 from recsys.files import Tensors
@@ -165,6 +168,12 @@ class NeuralModel(Model[ConfigT]):
             output.weight.detach().numpy(),
             output.bias.detach().numpy(),
         )
+
+    def scores_on(self, device: str) -> Callable[[Histories], Tensor]:
+        """Return what scores histories by a copy of the network on a device."""
+        place = choose_device(device)
+        network = copy.deepcopy(self._fitted).to(place)
+        return lambda histories: network(DeviceHistories(self._seen(histories), place).all())
 
     @property
     def _draws_by_popularity(self) -> bool:
