@@ -40,7 +40,7 @@ from recsys.cli import run
 from recsys.files import write_json
 
 _K, _WIDTH, _BATCH = 100, 600, 256
-_USERS = {5_000: 200_000, 20_000: 100_000, 200_000: 15_000}
+_USERS = {5_000: 100_000, 20_000: 60_000, 200_000: 8_000}
 _FEW = 200
 _LENGTHS = (5, 40)  # of histories
 

@@ -10,13 +10,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-import pyarrow as pa
-
 from recsys.campaigns.deciding import Status
 from recsys.campaigns.engines import make_engine
 from recsys.campaigns.manifest import Manifest, Part
 from recsys.campaigns.opened import Job, OpenRun
-from recsys.campaigns.parts import write_rejected
+from recsys.campaigns.parts import rejected_rows, write_rejected
 from recsys.campaigns.pinning import PinnedRun
 from recsys.campaigns.publishing import Final, Published, final_of, write_late
 from recsys.campaigns.sources import files_of
@@ -219,13 +217,10 @@ class _Course:
         if counts.failed == counts.audience:
             failed = next(iter(tally.reasons()["failed"]))
             self._refuse_hopeless(failed)
-        rejected = [
-            pa.ipc.open_file(pa.memory_map(str(work.rejected(n)))).read_all()
-            for n in range(run.n_shards)
-        ]
+        rejected = rejected_rows([work.rejected(n) for n in range(run.n_shards)], counts)
         several = isinstance(run.spec.users, Path) and len(files_of(run.spec.users)) > 1
         path = work.out / "rejected.csv"
-        write_rejected(path, pa.concat_tables(rejected), several=several)
+        write_rejected(path, rejected, several=several)
         sync(path)
         manifest = Manifest(
             **{**run.facts, "models": tuple(run.facts["models"])},

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -19,6 +21,7 @@ from recsys.campaigns.spec import CampaignSpec, Format
 
 if TYPE_CHECKING:
     from recsys.campaigns.lists import Lists
+    from recsys.campaigns.manifest import Counts
     from recsys.campaigns.opened import ItemTable, OpenRun
     from recsys.campaigns.publishing import Final
 
@@ -26,6 +29,9 @@ RESULT_COLUMNS = (USER, "status", "reason", "model", "version", "arm")
 """Columns of every results part; `arm` is empty where a campaign has no arms."""
 
 _FLAT = ("item", "title", "score")
+
+_REJECTED = 1_000_000
+"""Rows that are left out, held at once, about."""
 
 
 def send_columns(spec: CampaignSpec) -> list[str]:
@@ -144,7 +150,29 @@ def _finite(value: Any) -> Any:
     return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def write_rejected(path: Path, rejected: pa.Table, *, several: bool) -> None:
+def rejected_rows(files: Sequence[Path], counts: Counts) -> Iterator[pa.Table]:
+    """Yield the rows of the audience that are left out, in their order, so many at a time.
+
+    Parameters
+    ----------
+    files
+        Those of each shard, as `publishing` wrote them.
+    counts
+        The campaign's.
+    """
+    times = 1 + counts.rejected // _REJECTED
+    bounds = np.linspace(0, counts.input, times + 1).astype(np.int64).tolist()
+    for low, high in pairwise(bounds):
+        tables = []
+        for file in files:  # closed at once: there may be more than a process may hold open
+            with pa.OSFile(str(file)) as stream:
+                rows = pa.ipc.open_file(stream).read_all()
+            within = pc.and_(pc.greater_equal(rows["row"], low), pc.less(rows["row"], high))
+            tables.append(rows.filter(within))
+        yield pa.concat_tables(tables).sort_by("row")
+
+
+def write_rejected(path: Path, rejected: Iterable[pa.Table], *, several: bool) -> None:
     """Write `rejected.csv`: the rows of the audience that name no new user, in their order.
 
     Parameters
@@ -152,20 +180,16 @@ def write_rejected(path: Path, rejected: pa.Table, *, several: bool) -> None:
     path
         Where to.
     rejected
-        As `intake.REJECTED`.
+        As `intake.REJECTED`, one table after the other.
     several
         Whether the rows are of several files, so that each says of which.
     """
-    rejected = rejected.sort_by("row")
-    columns = {
-        "row": rejected["number"],
-        USER: rejected[USER],
-        "reason": rejected["reason"],
-    }
+    columns = {"row": "number", USER: USER, "reason": "reason"}
     if several:
-        columns = {"file": rejected["file"], **columns}
+        columns = {"file": "file", **columns}
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
-        for batch in pa.table(columns).to_batches(max_chunksize=10_000):
-            writer.writerows(zip(*(column.to_pylist() for column in batch), strict=True))
+        for table in rejected:
+            for batch in table.select([*columns.values()]).to_batches(max_chunksize=10_000):
+                writer.writerows(zip(*(column.to_pylist() for column in batch), strict=True))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from recsys.campaigns.opened import ItemTable, OpenRun
     from recsys.campaigns.publishing import Final
 
-DESKTOP, PHONE = 680, 375
+DESKTOP, PHONE = 640, 375
 """Widths in which a mail is shown, in pixels."""
 
 

@@ -74,8 +74,8 @@ def assign(
     Users who stand aside make no offers. In the end each of them is given what they would hold if
     they alone came to the others: the best of their list that the items would take them for.
 
-    Whoever holds some items, but fewer than `least`, will get none: then all is dealt out anew
-    among the others, so that no place is lost. With fewer users none of them is worse off
+    Whoever holds fewer items than `least` will get none: then all is dealt out anew among the
+    others, so that no place is lost. With fewer users none of them is worse off
     (Gale & Sotomayor 1985), so once is enough.
 
     Where limits bind the items of a user by more than one property (several categories an item, or
@@ -149,12 +149,11 @@ class _Dealing:
         return only(view.lists, view.offered & view.wanted(self._market))
 
     def short(self, shard: int, least: int) -> BoolArray:
-        """Return who holds something, but fewer than so many."""
+        """Return who competes and holds fewer than so many; nobody, where one item is enough."""
         aside = self.aside(shard)
         if least == 1:
             return np.zeros_like(aside)
-        counts = self.held(shard).counts
-        return np.asarray((counts > 0) & (counts < least) & ~aside, np.bool_)
+        return np.asarray((self.held(shard).counts < least) & ~aside, np.bool_)
 
     def _limited(self, shard: int, rows: IntArray, lists: Lists) -> BoolArray:
         """Return bool (m,): whose items depend on each other."""

@@ -125,7 +125,11 @@ class _Report:
             for status in labels
             for reason, users in self._manifest.reasons.get(status, {}).items()
         )
-        columns = (Column("Status"), Column("Reason", number=False), Column("People"))
+        columns = (
+            Column("Status", number=False),
+            Column("Reason", number=False),
+            Column("People"),
+        )
         return [Table("Reasons, the commonest of each status", columns, rows)] if rows else []
 
     def _groups(self) -> Section:

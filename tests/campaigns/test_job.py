@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from campaign_files import audience, read_part, rows_of, tree
-from recsys.campaigns import readers
+from recsys.campaigns import parts, readers
 from recsys.campaigns.audience import Audience
 from recsys.campaigns.job import preview_campaign, run_campaign
 from recsys.campaigns.manifest import Counts
@@ -178,6 +178,17 @@ def test_parts_are_cut_by_count_and_say_the_same(
         sent = [row["user_id"] for row in read_part(out / "send" / name)]
         assert sent == [user for user in users_of_part if user != "x"]
     assert outcome.manifest.counts == Counts(7, 2, 5, sent=4, ineligible=1)
+
+
+def test_rejected_rows_are_in_their_order_however_many(
+    tmp_path: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "_REJECTED", 3)
+    rows = [f"{number % 9:03}" for number in range(60)]
+    run_campaign(asked(audience(tmp_path, *rows), users_per_part=7), out := tmp_path / "out")
+    with (out / "rejected.csv").open(newline="") as stream:
+        rejected = [(row["row"], row["user_id"]) for row in csv.DictReader(stream)]
+    assert rejected == [(f"{number + 2}", rows[number]) for number in range(9, 60)]
 
 
 def test_the_manifest_tells_what_is_there(
