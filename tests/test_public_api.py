@@ -9,8 +9,8 @@ from recsys.models.registry import BASELINES, MODELS
 
 
 def test_commands() -> None:
-    promised = """train tune evaluate inspect models recommend similar explain serve retrain campaign
-        anomalies denoise embed compress generate understand store items keys"""
+    promised = """train tune evaluate inspect models recommend similar explain serve retrain
+        campaign anomalies denoise embed compress generate understand store items keys"""
     assert set(promised.split()) == set(cli.COMMANDS)
 
 
