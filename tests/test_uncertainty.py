@@ -89,6 +89,16 @@ def test_probabilities_of_a_model_that_knows_them_are_recovered() -> None:
     assert np.mean((said - taken) ** 2) < 0.9 * taken.mean() * (1 - taken.mean())
 
 
+def test_bins_go_from_the_least_likely_to_the_likeliest_and_are_as_large() -> None:
+    said = np.array([0.9, 0.1, 0.8, 0.2, 0.7, 0.3])
+    bins = binned(said, said > 0.5, n_bins=3)
+    assert [(round(one.said, 2), one.taken, one.n) for one in bins] == [
+        (0.15, 0.0, 2),
+        (0.5, 0.5, 2),
+        (0.85, 1.0, 2),
+    ]
+
+
 def test_a_calibration_comes_back_from_the_manifest() -> None:
     made = Calibration((0.0,) * FEATURES, (1.0,) * FEATURES, (0.1,) * FEATURES, -1.0, 10, 30)
     assert Calibration.of(made.described(), "v") == made
