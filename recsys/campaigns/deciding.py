@@ -137,8 +137,8 @@ def candidates(run: OpenRun, shard: int) -> Candidates:
 
 def deeper(run: OpenRun, shard: int, rows: IntArray, depth: int) -> Lists:
     """Return longer lists of candidates for these rows of a shard."""
-    decided, found = Decided.read(run.work.decided(shard)), run.intake.shard(shard)
-    users = [found.users[row] for row in rows.tolist()]
+    decided, everyone = Decided.read(run.work.decided(shard)), run.intake.shard(shard).users
+    users = [everyone[row] for row in rows.tolist()]
     sent = sent_before(run, users)
     arms = decided.arms[rows]
     lists, places = [], []

@@ -265,10 +265,12 @@ def _lists(items: IntArray, scores: FloatArray, counts: LongArray) -> Lists:
 def _moments(scores: FloatArray, own: BoolArray) -> tuple[DoubleArray, DoubleArray]:
     """Return mean and standard deviation of each row's own scores, 0 of none."""
     counts = np.maximum(own.sum(axis=1), 1)
-    values = np.where(own, scores, np.float32(0)).astype(np.float64)
+    values = scores.astype(np.float64)
+    values[~own] = 0  # in place from here on: these are the largest arrays of a quota
     mean = values.sum(axis=1) / counts
-    deviations = np.where(own, values - mean[:, None], 0.0)
-    return mean, np.sqrt((deviations**2).sum(axis=1) / counts)
+    values -= mean[:, None]
+    values[~own] = 0
+    return mean, np.sqrt(np.einsum("ij,ij->i", values, values) / counts)
 
 
 def _in_order(parts: Sequence[tuple[LongArray, Lists]], n: int) -> Lists:

@@ -128,7 +128,7 @@ exclude = {json.dumps(BLOCKED)}
 min_price = 0.5
 only_file = "allowed.csv"
 [[arms]]
-name = "all"
+name = "as served"
 share = 0.6
 [[arms]]
 name = "cheap"
@@ -174,7 +174,7 @@ def test_groups_are_those_of_the_documented_hash(shop: Shop) -> None:
     results = shop.read("results")
     held = results["user_id"].map(lambda user: share("hold-out", "spring", user) < 0.1)
     cheap = results["user_id"].map(lambda user: share("arm", "spring", user) >= 0.6)
-    assert (results["arm"] == cheap.map({True: "cheap", False: "all"})).all()
+    assert (results["arm"] == cheap.map({True: "cheap", False: "as served"})).all()
     eligible = results["status"].isin(["sent", "held_out"])
     assert ((results["status"] == "held_out") == (eligible & held)).all()
     assert 400 < held.sum() < 700
@@ -197,7 +197,7 @@ def test_no_list_breaks_a_rule(shop: Shop) -> None:
     last = shop.events.groupby(["user_id", "item_id"])["timestamp"].max()
     bought = pd.MultiIndex.from_frame(lists[["user_id", "item"]])
     when = last.reindex(bought).reset_index(drop=True)
-    assert when[arm == "all"].isna().all()
+    assert when[arm == "as served"].isna().all()
     assert not (when[arm == "cheap"] >= pd.Timestamp(AT) - pd.Timedelta(days=365)).any()
     assert when.notna().any()  # what was bought before may come back in that arm
     earlier = pd.concat([shop.lists("old"), shop.lists("new")])[["user_id", "item"]]
@@ -207,7 +207,7 @@ def test_no_list_breaks_a_rule(shop: Shop) -> None:
     prices = lists["item"].map(shop.prices)
     assert (prices >= 0.5).all()
     assert (prices[arm == "cheap"] <= 4).all()
-    assert (prices[arm == "all"] > 4).any()
+    assert (prices[arm == "as served"] > 4).any()
     assert set(lists["item"]) <= shop.allowed - set(BLOCKED)
 
 

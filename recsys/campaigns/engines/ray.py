@@ -158,6 +158,11 @@ def _told() -> Iterator[None]:
         yield
     except RecsysError:
         raise
-    except (ray.exceptions.RayError, ConnectionError, RuntimeError) as error:
+    except ConnectionError as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise RecsysError(
+            f"Ray: {first}; a cluster that asks for a token needs RAY_AUTH_MODE=token here, too"
+        ) from error
+    except (ray.exceptions.RayError, RuntimeError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise RecsysError(f"Ray: {first}; run again to go on") from error
