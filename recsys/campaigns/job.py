@@ -189,15 +189,14 @@ class _Course:
 
     def _look_again(self) -> tuple[ListFacts, ...]:
         """Read suppression lists and stock once more, just before publishing."""
-        run, work = self.opened, self._work
+        work, store = self._work, self._start.store
         work.late.mkdir(exist_ok=True)
         before = {facts.name: facts.size for facts in self._run.lists}
         late = read_lists(self._run.spec, work.late / "suppressed.safetensors", before)
         withheld: set[str] = set()
-        if self._start.store is not None and run.store is not None:
-            now, then = self._start.store.items(), run.store.items()
-            withheld = _off_sale(now) - _off_sale(then)
-        write_late(run, sorted(withheld))
+        if store is not None and self._run.store is not None:
+            withheld = _off_sale(store.items()) - _off_sale(work.read_states())
+        write_late(work, sorted(withheld))
         return late
 
     def _tracked(self, task: Task, shards: list[int], title: str) -> Iterator[Done]:

@@ -229,16 +229,19 @@ def described(spec: CampaignSpec) -> dict[str, Any]:
 
 
 def _model(models: Path, version: str) -> tuple[str, str]:
-    """Return name and version of a model."""
+    """Return name and version of a model; whoever works with it checks its files, each byte."""
+    there = {info.version: info for info in list_versions(models)}
     if version == "current":
-        manifest = load_current(models).manifest
+        found = next((info for info in there.values() if info.current), None)
+    elif version in there:
+        found = there[version]
     else:
-        there = [info.version for info in list_versions(models)]
-        if version not in there:
-            listed = ", ".join(there) or "none"
-            raise UsageError(f"{models}: no version {version!r}; there are {listed}")
-        manifest = load_artifact(models / version).manifest
-    return manifest.model, manifest.version
+        listed = ", ".join(there) or "none"
+        raise UsageError(f"{models}: no version {version!r}; there are {listed}")
+    if found is not None and found.manifest is not None and found.problem is None:
+        return found.manifest.model, found.manifest.version
+    opened = load_current(models) if version == "current" else load_artifact(models / version)
+    return opened.manifest.model, opened.manifest.version
 
 
 def _by_name(value: Any) -> Any:

@@ -18,6 +18,7 @@ from recsys.campaigns.opened import OpenRun
 from recsys.campaigns.parts import results_table, send_table, write_part
 from recsys.campaigns.spec import CampaignSpec
 from recsys.campaigns.suppression import Suppressed
+from recsys.campaigns.work import Work
 from recsys.files import write_tensors, written_aside
 from recsys.interactions.tables import BoolArray, IntArray
 
@@ -110,10 +111,9 @@ def publish_shard(run: OpenRun, shard: int) -> Published:
     )
 
 
-def write_late(run: OpenRun, withheld: Sequence[str]) -> None:
+def write_late(work: Work, withheld: Sequence[str]) -> None:
     """Write down which items were blocked or went out of stock since the start."""
-    run.work.late.mkdir(parents=True, exist_ok=True)
-    (run.work.late / "withheld.json").write_text(json.dumps(sorted(withheld)), encoding="utf-8")
+    (work.late / "withheld.json").write_text(json.dumps(sorted(withheld)), encoding="utf-8")
 
 
 def _withheld(run: OpenRun) -> BoolArray:
