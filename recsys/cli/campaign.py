@@ -67,6 +67,11 @@ class _Campaign(click.Group):
     help="What a user without history gets; none makes them ineligible [popular].",
 )
 @click.option(
+    "--too-few",
+    type=click.Choice(["ineligible", "fill"]),
+    help="Whether popular items fill short lists up [ineligible].",
+)
+@click.option(
     "--min-items",
     type=click.IntRange(min=1),
     help="Users with fewer items left for them are ineligible [1].",
