@@ -104,7 +104,8 @@ def run_campaign(
             return Outcome(manifest, done_before=True)
         work = Work.beside(out)
         with work.locked():
-            with closing(_Course(begin(start, work, restart=restart), work, start)) as course:
+            run = _begun(start, work, restart=restart)
+            with closing(_Course(run, work, start)) as course:
                 manifest = course.run()
             work.out.replace(out)
             sync(out.resolve().parent)
@@ -113,6 +114,16 @@ def run_campaign(
         place = f" ({error.filename})" if error.filename else ""
         raise RecsysError(f"cannot write {out}: {error.strerror or error}{place}") from error
     return Outcome(manifest, done_before=False)
+
+
+def _begun(start: Start, work: Work, *, restart: bool) -> PinnedRun:
+    """Begin a run or go on with one; a folder in which none came about is not left behind."""
+    try:
+        return begin(start, work, restart=restart)
+    except BaseException:
+        if not work.state.exists():
+            work.remove()
+        raise
 
 
 @contextmanager

@@ -109,16 +109,18 @@ def test_a_dry_run_shows_the_first_lists(tmp_path: Path, models: Path, users: Pa
 
 
 def test_what_is_wrong_is_said(tmp_path: Path, models: Path, users: Path) -> None:
+    out = tmp_path / "o"
     for arguments, kind, message in (
         (["--users", users, "--models", models], UsageError, "--out is missing"),
         (["--models", models, "--out", tmp_path / "o"], UsageError, "no audience: give --users"),
-        (["--users", users, "--models", tmp_path, "--out", "o"], RecsysError, "no model is publ"),
-        (["--users", "no.csv", "--models", models, "--out", "o"], DataError, "does not exist"),
+        (["--users", users, "--models", tmp_path, "--out", out], RecsysError, "no model is publ"),
+        (["--users", "no.csv", "--models", models, "--out", out], DataError, "does not exist"),
         (["--users", users, "--models", models, "--out", tmp_path], UsageError, "is not empty"),
     ):
         result = invoke(arguments)
         assert isinstance(result.exception, kind)
         assert message in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["audience.csv"]  # nothing is left
     for flag, value in (("--k", "0"), ("--k", "1001"), ("--engine", "dask"), ("--format", "xml")):
         assert invoke(["--users", users, flag, value]).exit_code == 2
 
