@@ -81,7 +81,7 @@ def _seen(generator: Generator) -> str:
         return ""
     return (
         f" So see also whom they are near: {share:.0%} come nearer to a user that the model has "
-        "seen than to one of as many that it has not; 50 % would be no trace of who was seen."
+        "seen than to one of as many that it has not; half would be no trace of who was seen."
     )
 
 

@@ -35,16 +35,13 @@ def trial_blocks(trials: Sequence[Trial], ours: str, put_in: str) -> tuple[Table
         )
         for one in trials
     )
-    caption = f"Put into this log ({put_in}), and found: area under the ROC curve"
+    caption = "Put in, and found: area under the ROC curve"
     table = Table(caption, (Column("What", number=False), *map(Column, ways)), rows)
     better = [one.put_in for one in trials if one.areas[ours] > one.areas["PCA"]]
     says = (
-        f"1 finds all of it before anything else, .5 is chance. By {ours} "
-        + (f"{', '.join(better)} {_are(better)}" if better else "nothing is")
-        + f" found better than by PCA's residual ({FACTORS} factors of the same log)."
+        f"Put into this log ({put_in}) and looked for: 1 finds all of it before anything else, .5 "
+        f"is chance. By {ours} "
+        + (f"{' and '.join(better)} are" if better else "nothing is")
+        + f" found better than by PCA ({FACTORS} factors of the same log)."
     )
     return table, Note(says)
-
-
-def _are(names: Sequence[str]) -> str:
-    return "are each" if len(names) > 1 else "are"
