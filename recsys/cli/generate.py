@@ -111,7 +111,9 @@ def generate(
         rng=np.random.default_rng(seed),
         sampling=sampling,
     )
-    like = None if between is not None else compare(drawn.histories, some.matrix)
+    like = None
+    if between is None:
+        like = compare(drawn.histories, some.matrix, everyone=histories.matrix)
     write_synthetic(out, log, drawn, f"Synthetic users, drawn by {model.name}; nobody's records")
     _say(out, drawn, like, as_json=as_json)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,11 @@ import scipy.sparse as sp
 from recsys.errors import DataError
 from recsys.evaluation.fitting import fit_chosen
 from recsys.insight.generation import Sampling, Tastes, generate, keys_of
+from recsys.insight.generation_baselines import FACTORS, Principal, independent
 from recsys.interactions.pairs import Pairs
 from recsys.interactions.parts import Split
 from recsys.interactions.splits import MIN_ITEMS, strong_splits, training_split
-from recsys.interactions.tables import FloatArray, Histories, Interactions, LongArray, Matrix
+from recsys.interactions.tables import Histories, Interactions, LongArray, Matrix
 from recsys.interactions.weighting import Weighting
 from recsys.metrics import hits, ndcg
 from recsys.models.base import Model, RunOptions
@@ -36,8 +37,6 @@ _COMPARED = 1000  # histories whose nearest real one is looked for
 _BATCH = 100
 _DEPTH = 100
 _MOST_TESTED = 800
-_FACTORS = 200
-_LEAST_SCORE = 1e-3  # of PCA, which a logarithm is taken of
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +73,13 @@ class Fidelity:
     nearer_to_seen: float | None = None
 
 
-def compare(synthetic: Matrix, real: Matrix, held_out: Matrix | None = None) -> Fidelity:
+def compare(
+    synthetic: Matrix,
+    real: Matrix,
+    held_out: Matrix | None = None,
+    *,
+    everyone: Matrix | None = None,
+) -> Fidelity:
     """Compare synthetic histories with those that they were learnt from.
 
     Parameters
@@ -83,22 +88,25 @@ def compare(synthetic: Matrix, real: Matrix, held_out: Matrix | None = None) -> 
         (n, n_items) and (n_users, n_items).
     held_out
         Histories of further real users, of which nothing was learnt.
+    everyone
+        All real users, where `real` is a segment: anyone's history may be the nearest, or copied.
     """
+    everyone = real if everyone is None else everyone
     lengths = [np.diff(matrix.indptr) for matrix in (synthetic, real)]
     counts = [np.bincount(matrix.indices, minlength=real.shape[1]) for matrix in (synthetic, real)]
     popular = np.argsort(-counts[1], kind="stable")[:_TOGETHER]
     pairs = [_pair_counts(matrix, popular) for matrix in (synthetic, real)]
-    nearest = _nearest(synthetic, real)
-    own = _nearest(real if held_out is None else held_out, real, others=held_out is None)
+    nearest = _nearest(synthetic, everyone)
+    own = _nearest(everyone if held_out is None else held_out, everyone, others=held_out is None)
     long = sp.csr_array(synthetic[np.flatnonzero(lengths[0] >= MIN_ITEMS)])
     return Fidelity(
         _correlation(*counts),
         _distance(*lengths),
         _correlation(*pairs),
-        len(keys_of(long) & keys_of(real)),
+        len(keys_of(long) & keys_of(everyone)),
         nearest,
         own,
-        None if held_out is None else _nearer_to_seen(synthetic, real, held_out),
+        None if held_out is None else _nearer_to_seen(synthetic, everyone, held_out),
     )
 
 
@@ -243,14 +251,14 @@ def measure_generation(
     measured, first = [], real.matrix
     models: tuple[tuple[str, Variational], ...] = (
         (model.name, model),
-        (f"PCA, {_FACTORS}", Principal.of(real.matrix)),
+        (f"PCA, {FACTORS}", Principal.of(real.matrix)),
     )
     for name, source in models:
         tastes = Tastes.of(source, real)
         drawn = generate(source, tastes, len(real), real=real.matrix, rng=rng, sampling=sampling)
         measured.append(_measured(name, drawn.histories, real.matrix, held_out, split))
         first = drawn.histories if source is model else first
-    by_popularity = _independent(real.matrix, rng)
+    by_popularity = independent(real.matrix, rng)
     measured.append(_measured("popularity", by_popularity, real.matrix, held_out, split))
     return GenerationTrial(
         tuple(measured),
@@ -309,56 +317,3 @@ def _shares(matrix: Matrix) -> Doubles:
         matrix.shape[0], 1
     )
     return counts
-
-
-def _independent(real: Matrix, rng: np.random.Generator) -> Matrix:
-    """Return histories as long as the real ones, items drawn by popularity alone."""
-    counts = np.bincount(real.indices, minlength=real.shape[1])
-    logits = np.log(np.maximum(counts, 1e-9)).astype(np.float32)
-    lengths = np.diff(real.indptr)
-    rows = []
-    for length in lengths.tolist():
-        keys = logits + rng.gumbel(size=len(logits))
-        rows.append(np.sort(np.argpartition(-keys, max(length - 1, 0))[:length]))
-    indices = np.concatenate(rows).astype(np.int32)
-    ones = np.ones(len(indices), np.float32)
-    return sp.csr_array((ones, indices, real.indptr.copy()), shape=real.shape)
-
-
-@dataclass(frozen=True, eq=False)
-class Principal:
-    """PCA as a model to draw from, without centring: u = x V, x̂ = u Vᵀ, Vᵀ V = I.
-
-    Latents are as sure as the residual of the training rows is small, in every direction alike
-    (probabilistic PCA); logits are the logarithms of x̂, of what is below .001 that of .001.
-
-    Attributes
-    ----------
-    vectors
-        V: float32 (n_items, factors).
-    noise
-        Residual variance of an entry.
-    """
-
-    vectors: FloatArray
-    noise: float
-    name: ClassVar[str] = "pca"
-
-    @classmethod
-    def of(cls, matrix: Matrix) -> Principal:
-        """Return the principal directions of training rows."""
-        factors = min(_FACTORS, min(matrix.shape) - 1)
-        start = np.ones(min(matrix.shape))
-        _, values, vectors = sp.linalg.svds(matrix.astype(np.float64), k=factors, v0=start)
-        residual = float((matrix.data**2).sum() - (values**2).sum())
-        return cls(vectors.T.astype(np.float32), max(residual, 0.0) / np.prod(matrix.shape))
-
-    def posterior(self, histories: Histories) -> tuple[FloatArray, FloatArray]:
-        """Return means and variances of the latents of histories: float32 (b, factors) each."""
-        mean: FloatArray = np.asarray(histories.matrix @ self.vectors, dtype=np.float32)
-        return mean, np.full_like(mean, self.noise)
-
-    def decode(self, latents: FloatArray) -> FloatArray:
-        """Return the logits of latents: float32 (b, n_items)."""
-        rebuilt: FloatArray = latents @ self.vectors.T
-        return np.log(np.maximum(rebuilt, np.float32(_LEAST_SCORE)))

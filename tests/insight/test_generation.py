@@ -11,9 +11,9 @@ from insight_logs import four_tastes
 from recsys.errors import DataError, SettingsError, UsageError
 from recsys.ids import IdMap
 from recsys.insight.generation import Sampling, Tastes, generate
+from recsys.insight.generation_baselines import Principal
 from recsys.insight.generation_data import write_synthetic
 from recsys.insight.generation_measures import (
-    Principal,
     compare,
     measure_generation,
     split_of,
@@ -163,6 +163,16 @@ def test_copies_of_who_was_seen_are_nearer_to_them_and_others_are_not() -> None:
     assert compare(others, seen).nearer_to_seen is None
     short = sp.csr_array(np.eye(3, 80, dtype=np.float32))
     assert compare(short, seen, unseen).nearer_to_seen is None
+
+
+def test_nearness_to_a_segments_kind_is_that_to_anyone(histories: Histories) -> None:
+    everyone = histories.matrix
+    drawn, segment = everyone[:40], everyone[100:140]  # what is drawn is a copy of others
+    assert compare(drawn, segment).copies == 0
+    found = compare(drawn, segment, everyone=everyone)
+    assert found.copies > 30
+    np.testing.assert_allclose(found.nearest, 0, atol=1e-6)
+    assert found.popularity == compare(drawn, segment).popularity
 
 
 def test_pca_draws_by_the_same_way(histories: Histories, rng: np.random.Generator) -> None:
