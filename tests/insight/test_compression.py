@@ -157,7 +157,7 @@ def test_what_cannot_be_meant_is_refused(log: Interactions) -> None:
     for size in (0, -1, 10**6):
         with pytest.raises(UsageError, match="--bytes"):
             measure_compression(log, (size,))
-    with pytest.raises(DataError, match="too few"):
+    with pytest.raises(DataError, match="three users and three items"):
         compressor_of(Interactions.from_events(np.array([0]), np.array([0]), shape=(1, 1)), 1, 1)
     with pytest.raises(DataError, match="five items"):
         measure_compression(four_tastes(4, 0), (1,))
