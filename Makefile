@@ -31,7 +31,8 @@ serve: models/current  ## Serve the trained model on http://127.0.0.1:8000
 	@$(BIN)/recsys serve
 
 test: setup-dev lint  ## Run every check and test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+		$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 soak: setup-dev  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m soak --timeout 3600
