@@ -12,11 +12,12 @@ from pathlib import Path
 
 from recsys.campaigns.deciding import Status
 from recsys.campaigns.engines import make_engine
+from recsys.campaigns.final import Final
 from recsys.campaigns.manifest import Manifest, Part
 from recsys.campaigns.opened import Job, OpenRun
 from recsys.campaigns.parts import rejected_rows, write_rejected
 from recsys.campaigns.pinning import PinnedRun
-from recsys.campaigns.publishing import Final, Published, final_of, write_late
+from recsys.campaigns.publishing import Published, final_of, write_late
 from recsys.campaigns.sources import files_of
 from recsys.campaigns.spec import CampaignSpec
 from recsys.campaigns.starting import Start, begin, finished

@@ -20,10 +20,10 @@ from recsys.campaigns.sources import USER
 from recsys.campaigns.spec import CampaignSpec, Format
 
 if TYPE_CHECKING:
+    from recsys.campaigns.final import Final
     from recsys.campaigns.lists import Lists
     from recsys.campaigns.manifest import Counts
     from recsys.campaigns.opened import ItemTable, OpenRun
-    from recsys.campaigns.publishing import Final
 
 RESULT_COLUMNS = (USER, "status", "reason", "model", "version", "arm")
 """Columns of every results part; `arm` is empty where a campaign has no arms."""

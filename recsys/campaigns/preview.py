@@ -25,8 +25,8 @@ from recsys.errors import UsageError
 from recsys.files import written_aside
 
 if TYPE_CHECKING:
+    from recsys.campaigns.final import Final
     from recsys.campaigns.opened import ItemTable, OpenRun
-    from recsys.campaigns.publishing import Final
 
 DESKTOP, PHONE = 640, 375
 """Widths in which a mail is shown, in pixels."""

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from recsys.campaigns.deciding import Decided, Status
+from recsys.campaigns.final import Final
 from recsys.campaigns.lists import Lists
 from recsys.campaigns.manifest import Part
 from recsys.campaigns.opened import OpenRun
@@ -20,34 +21,7 @@ from recsys.campaigns.spec import CampaignSpec
 from recsys.campaigns.suppression import Suppressed
 from recsys.campaigns.work import Work
 from recsys.files import write_tensors, written_aside
-from recsys.interactions.tables import BoolArray, IntArray
-
-
-@dataclass(frozen=True, eq=False)
-class Final:
-    """A shard's last word, row for row.
-
-    Attributes
-    ----------
-    rows
-        The id and the audience's own columns.
-    users, statuses, reasons
-        What becomes of whom, and why.
-    arms
-        int32 (n,): place of the arm in the run.
-    lists
-        Those of users who are sent; others' are empty.
-    rejected
-        Rows of the audience that are left out.
-    """
-
-    rows: pa.Table
-    users: list[str]
-    statuses: list[Status]
-    reasons: list[str | None]
-    arms: IntArray
-    lists: Lists
-    rejected: pa.Table
+from recsys.interactions.tables import BoolArray
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ from recsys.report import (
 )
 
 if TYPE_CHECKING:
+    from recsys.campaigns.final import Final
     from recsys.campaigns.manifest import Manifest
     from recsys.campaigns.opened import OpenRun
-    from recsys.campaigns.publishing import Final
 
 _MOST_SENT = 20
 _STEPS = 60  # of a curve

@@ -13,7 +13,7 @@ from recsys.files import Tensors
 from recsys.interactions.tables import BoolArray, LongArray
 
 if TYPE_CHECKING:
-    from recsys.campaigns.publishing import Final
+    from recsys.campaigns.final import Final
 
 _PER_DOUBLING = 16
 """Bins of scores between a value and its double, so that a bin is 4.4 % wide."""
