@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -25,12 +26,28 @@ class Postgres:
         self._server.psql(f"CREATE SCHEMA {name};")
         return f"{self._server.get_uri()}&options=-csearch_path%3D{name}"
 
-    def processes(self) -> list[int]:
-        """Return the ids of the server's processes."""
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Stop all of the server's processes where they are, and let them go on in the end."""
         import psutil
 
         main = psutil.Process(self._server.get_pid())
-        return [main.pid, *(child.pid for child in main.children(recursive=True))]
+        halted = [main]
+        try:
+            self._halt(main)  # first, so that it makes no process that is then missed
+            for child in main.children(recursive=True):
+                halted.append(child)
+                self._halt(child)
+            yield
+        finally:
+            for process in halted:
+                process.resume()
+
+    @staticmethod
+    def _halt(process: Any) -> None:
+        process.suspend()
+        while process.status() != "stopped":
+            time.sleep(0.001)
 
     def stop(self) -> None:
         self._server.stop()

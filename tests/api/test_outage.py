@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -97,22 +95,15 @@ def test_postgresql_stops_and_comes_back(
 def test_postgresql_hangs(models: Path, serving: Any, postgres: Postgres, tmp_path: Path) -> None:
     with served(models, serving, postgres.new_database(), tmp_path) as (client, _):
         assert client.becomes("history", 200)
-        processes = postgres.processes()
-        for process in processes:
-            os.kill(process, signal.SIGSTOP)
-        try:
-            with ThreadPoolExecutor(8) as pool:
-                first = list(pool.map(client.ask, ["/recommend?user=u001"] * 8))
-                assert {answer["basis"] for _, answer, _, _ in first} == {"trained-history"}
-                # that it hangs is found out once; from then on nobody waits
-                start, waited = time.monotonic(), []
-                while time.monotonic() < start + 3:
-                    waited += [each[2] for each in pool.map(client.ask, ["/items?q=mug"] * 8)]
+        with postgres.hanging(), ThreadPoolExecutor(8) as pool:
+            first = list(pool.map(client.ask, ["/recommend?user=u001"] * 8))
+            assert {answer["basis"] for _, answer, _, _ in first} == {"trained-history"}
+            # that it hangs is found out once; from then on nobody waits
+            start, waited = time.monotonic(), []
+            while time.monotonic() < start + 3:
+                waited += [each[2] for each in pool.map(client.ask, ["/items?q=mug"] * 8)]
             assert max(each[2] for each in first) < 12
             assert sorted(waited)[len(waited) // 2] < 1
             assert refused_for_now(client.write())
-        finally:
-            for process in processes:
-                os.kill(process, signal.SIGCONT)
         assert client.becomes("history", 200)
         assert client.write()[0] == 200
