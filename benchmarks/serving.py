@@ -48,7 +48,8 @@ _CONNECTIONS = (1, 8, 64)
 _USERS, _STORED = 20_000, 10  # users, and how many events of each the store has
 _ENVIRONMENT = {  # as `recsys serve` sets it for itself, for the yardsticks too
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
+    ":glibc.malloc.trim_threshold=134217728",
 }
 
 Figures = dict[str, float]
