@@ -8,7 +8,7 @@ of the runs, and ratios to the yardsticks of the same run.
 
 - *empty*: a Flask view that returns `ok`, and *plain*: one that adds up the first layer's rows and
   multiplies the decoder with a vector, in float32 (`yardsticks.py`); each under gunicorn's sync
-  worker, two processes, no access log.
+  worker, two processes, no access log, in the environment that `recsys serve` gives itself.
 - *ours*: `recsys serve` with two workers and no access log, Mult-VAE 600-200, its weights as drawn
   at random; each request reads the user's events from a store in SQLite, and nothing is cached.
 - *shop*: the same for what `recsys train` makes of data/online-retail by default; there is no plain
@@ -38,6 +38,7 @@ from drawn import publish_drawn
 
 from recsys.artifacts import load_current
 from recsys.cli import run
+from recsys.cli.serve import ENVIRONMENT
 from recsys.files import write_json
 from recsys.store.events import Event, pieces
 from recsys.store.live import default_url
@@ -46,11 +47,6 @@ from recsys.store.store import open_store
 _HERE = Path(__file__).parent
 _CONNECTIONS = (1, 8, 64)
 _USERS, _STORED = 20_000, 10  # users, and how many events of each the store has
-_ENVIRONMENT = {  # as `recsys serve` sets it for itself, for the yardsticks too
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
-    ":glibc.malloc.trim_threshold=134217728",
-}
 
 Figures = dict[str, float]
 
@@ -147,7 +143,7 @@ def _running(command: Sequence[str], users: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     filled = [part.replace("{port}", str(port)) for part in command]
-    environment = {**os.environ, **_ENVIRONMENT, "PYTHONPATH": str(_HERE)}
+    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(_HERE)}
     first = users.read_text(encoding="utf-8").split("\n", 1)[0]
     url = f"http://127.0.0.1:{port}"
     with subprocess.Popen(filled, env=environment, stdout=subprocess.DEVNULL) as server:

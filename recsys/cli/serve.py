@@ -14,7 +14,7 @@ import click
 
 from api.config import Config, flag
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     # the workers share the cores among them
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     # a lone request is answered a third sooner where the model lies in huge pages of memory, and
@@ -22,6 +22,7 @@ _ENVIRONMENT = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
     ":glibc.malloc.trim_threshold=134217728",
 }
+"""What the libraries are told as they load, unless the environment has it already."""
 
 
 def _config_flags(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,7 +68,7 @@ def serve(file: Path | None, **flags: Any) -> None:
     or be a flag (--read-keys); the environment goes over the file, and flags over both.
     """
     config = Config.load(file, {name: value for name, value in flags.items() if value is not None})
-    _start_anew_with(_ENVIRONMENT)
+    _start_anew_with(ENVIRONMENT)
     from recsys.artifacts import load_current
 
     artifact = load_current(config.models)  # refuses now what every worker would refuse
