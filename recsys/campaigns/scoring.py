@@ -167,7 +167,6 @@ class _Scorer:
         """Return lists without scoring all items; `deepest` has room for what comes out again."""
         self.arm.recommender.prepare(self._asked.device)
         rules, parts = self.arm.rules, []
-        codes = self.arm.recommender.items.code
         found = self.sight.ranker.top(
             self.sight.events, rows, k=deepest, rules=rules, at=self._asked.at
         )
@@ -178,8 +177,7 @@ class _Scorer:
                 there &= best.scores >= np.float32(rules.min_score)
             for place, row in enumerate(rows[done : done + len(histories)].tolist()):
                 if row in self._repeats:
-                    again = [code for code in map(codes, self._repeats[row]) if code is not None]
-                    there[place] &= ~np.isin(best.items[place], again)
+                    there[place] &= ~np.isin(best.items[place], self._again(row))
             done += len(histories)
             parts.append(self._cut(best, there))
         return Lists.joined(parts)
@@ -190,12 +188,13 @@ class _Scorer:
         return _lists(self.arm.numbers[best.items[there]], best.scores[there], there.sum(axis=1))
 
     def _mask_repeats(self, scores: FloatArray, rows: LongArray) -> None:
-        codes = self.arm.recommender.items.code
         for place, row in enumerate(rows.tolist()):
-            for item in self._repeats.get(row, ()):
-                code = codes(item)
-                if code is not None:
-                    scores[place, code] = -np.inf
+            scores[place, self._again(row)] = -np.inf
+
+    def _again(self, row: int) -> list[int]:
+        """Return the codes of the items that may not come again."""
+        codes = map(self.arm.recommender.items.code, self._repeats.get(row, ()))
+        return [code for code in codes if code is not None]
 
     def _listed(self, scores: FloatArray, rules: Rules | None) -> Lists:
         """Return the best of each row of masked scores; `rules` are None for popular items."""
