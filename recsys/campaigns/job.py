@@ -208,7 +208,7 @@ class _Course:
         withheld: set[str] = set()
         if store is not None and self._run.store is not None:
             withheld = _off_sale(store.items()) - _off_sale(work.read_states())
-        write_late(work, sorted(withheld))
+        write_late(work, withheld)
         return late
 
     def _tracked(self, task: Task, shards: list[int], title: str) -> Iterator[Done]:

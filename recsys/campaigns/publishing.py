@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,7 +85,7 @@ def publish_shard(run: OpenRun, shard: int) -> Published:
     )
 
 
-def write_late(work: Work, withheld: Sequence[str]) -> None:
+def write_late(work: Work, withheld: Iterable[str]) -> None:
     """Write down which items were blocked or went out of stock since the start."""
     (work.late / "withheld.json").write_text(json.dumps(sorted(withheld)), encoding="utf-8")
 
