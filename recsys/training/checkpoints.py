@@ -113,6 +113,8 @@ def fingerprint(*histories: Histories) -> str:
 
 def _tensors(run: Run, noises: Sequence[Tensor]) -> Tensors:
     named = {f"network.{name}": tensor for name, tensor in run.network.state_dict().items()}
+    if run.mean is not None:
+        named |= {f"mean.{name}": tensor for name, tensor in run.mean.state_dict().items()}
     named |= {f"best.{name}": tensor for name, tensor in run.best.items()}
     for index, state in run.optimizer.state_dict()["state"].items():
         named |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
@@ -130,6 +132,8 @@ def _restore(run: Run, state: Mapping[str, Any], tensors: Mapping[str, Tensor], 
         }
 
     run.network.load_state_dict(under("network."))
+    if run.mean is not None:
+        run.mean.load_state_dict(under("mean."))
     optimizer = run.optimizer.state_dict()
     for index in optimizer["param_groups"][0]["params"]:
         optimizer["state"][index] = under(f"optimizer.{index}.")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
+from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from recsys.errors import TrainingError
 from recsys.interactions.tables import HeldOut
@@ -42,6 +43,10 @@ class TrainingConfig:
     learning_rate, weight_decay
         Of Adam, the former for batches of up to 250: larger ones learn faster, by the root of how
         much larger they are (Malladi et al. 2022). The decay is an L2 penalty on all weights.
+    averaging
+        Validated and kept is a running mean of the weights: after each epoch this share of it stays
+        and the epoch's weights are the rest. It evens out the noise of the last steps; 0 takes the
+        weights as they are.
     precision
         Of the products with weights: `float32`, `bfloat16`, or `auto`, which takes bfloat16 where
         the device multiplies it natively. Weights, sums and scores are float32 in any case.
@@ -52,6 +57,7 @@ class TrainingConfig:
     batch_size: Annotated[int, Field(ge=1)] = 250
     learning_rate: Annotated[float, Field(gt=0), Search(3e-4, 1e-2, log=True)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    averaging: Annotated[float, Field(ge=0, lt=1), Search(choices=(0.0, 0.5, 0.75))] = 0.0
     precision: Precision = "auto"
 
     @property
@@ -108,6 +114,9 @@ def train(
     world, device = histories.world, network.device
     noise, order = (generator_of(device, seed, *part) for part in ((1, world.rank), (0,)))
     run = Run(network, optimizer, noise, order)
+    if config.averaging:
+        running = get_ema_avg_fn(config.averaging)  # type: ignore[no-untyped-call]
+        run.mean = AveragedModel(network, avg_fn=running)
     if checkpoints is not None:
         checkpoints.load_into(run, world)
     held_out = None if validation is None else DeviceHeldOut(validation, device, world)
@@ -122,7 +131,8 @@ def train(
                         f"the loss of epoch {run.epoch + 1} is {loss}; "
                         f"try a lower learning_rate (it is {config.learning_rate:g})"
                     )
-                metric = None if held_out is None else held_out.validate(network)
+                run.average()
+                metric = None if held_out is None else held_out.validate(run.result)
                 run.record(loss, metric, choose=config.patience is not None)
                 if checkpoints is not None:
                     checkpoints.save(run, world)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from recsys.training.network import Network
 from recsys.training.validation import METRIC
@@ -23,6 +24,8 @@ class Run:
     noise, order
         Generators: of what is random within a step, each process having its own; and of the order
         of the histories, which all share.
+    mean
+        The running mean of the network's weights, where that is what counts.
     epoch
         Epochs done.
     curve
@@ -38,6 +41,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     noise: torch.Generator
     order: torch.Generator
+    mean: AveragedModel | None = None
     epoch: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
@@ -59,6 +63,19 @@ class Run:
         weights = self.network.parameters()
         return [weight.grad for weight in weights if weight.grad is not None]
 
+    @property
+    def result(self) -> Network:
+        """The network that validation sees and whose weights are kept."""
+        if self.mean is None:
+            return self.network
+        network: Network = self.mean.module  # type: ignore[assignment]
+        return network
+
+    def average(self) -> None:
+        """Let the epoch that has ended into the running mean, where there is one."""
+        if self.mean is not None:
+            self.mean.update_parameters(self.network)
+
     def record(self, loss: float, metric: float | None, *, choose: bool = True) -> None:
         """Close an epoch. The best one's weights are kept; without a choice, the last one's."""
         self.epoch += 1
@@ -68,6 +85,6 @@ class Run:
             best = self.curve[self.best_epoch - 1][METRIC] if self.best_epoch else -math.inf
             if choose and metric <= best:
                 return
-        weights = self.network.state_dict()
+        weights = self.result.state_dict()
         self.best = {name: tensor.detach().clone() for name, tensor in weights.items()}
         self.best_epoch = self.epoch

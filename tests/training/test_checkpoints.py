@@ -42,12 +42,15 @@ def interrupted(tmp_path: Path, shop: Histories, held_out: HeldOut) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("averaging", [0.0, 0.6])
 def test_a_resumed_run_equals_an_undisturbed_one_to_the_last_bit(
-    interrupted: Path, shop: Histories, held_out: HeldOut
+    averaging: float, tmp_path: Path, shop: Histories, held_out: HeldOut
 ) -> None:
-    assert json.loads((interrupted / "checkpoint.json").read_text())["epoch"] == 3
-    resumed = MultVAE(CONFIG).fit(shop, validation=held_out, options=options(interrupted))
-    undisturbed = MultVAE(CONFIG).fit(
+    config = replace(CONFIG, averaging=averaging)
+    Interrupted(config).fit(shop, validation=held_out, options=options(tmp_path))
+    assert json.loads((tmp_path / "checkpoint.json").read_text())["epoch"] == 3
+    resumed = MultVAE(config).fit(shop, validation=held_out, options=options(tmp_path))
+    undisturbed = MultVAE(config).fit(
         shop, validation=held_out, options=RunOptions(seed=5, device="cpu")
     )
     assert len(resumed.curve) == 7

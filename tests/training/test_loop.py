@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,6 +133,24 @@ def test_validation_is_the_mean_ndcg_of_users_with_something_to_find(
     relevant = np.diff(target.indptr)
     expected = np.nanmean(ndcg(hits(top_k(scores, 100), target), relevant, 100))
     assert validate(network, held_out) == pytest.approx(expected)
+
+
+def test_averaging_validates_and_keeps_a_running_mean_of_the_weights(
+    shop: Histories, held_out: HeldOut
+) -> None:
+    def after(epochs: int, averaging: float) -> Run:
+        config = replace(SHORT, epochs=epochs, patience=None, averaging=averaging)
+        return trained(shop, held_out, config)
+
+    plain = [after(epochs, 0).network.state_dict() for epochs in (1, 2, 3)]
+    averaged = after(3, 0.75)
+    for name, own in averaged.network.state_dict().items():
+        first, second, third = (weights[name] for weights in plain)
+        mean = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
+        torch.testing.assert_close(own, mean, rtol=1e-5, atol=1e-7)
+    metrics = [point[METRIC] for point in averaged.curve]
+    assert metrics[-1] == pytest.approx(validate(averaged.network, held_out))
+    assert metrics[-1] != after(3, 0).curve[-1][METRIC]
 
 
 def test_the_same_seed_gives_the_same_weights(shop: Histories, held_out: HeldOut) -> None:
