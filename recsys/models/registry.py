@@ -30,6 +30,7 @@ MODELS: dict[str, str] = {
     "ease": "recsys.models.linear:EASE",
     "edlae": "recsys.models.linear:EDLAE",
     "dan-edlae": "recsys.models.linear:DanEDLAE",
+    "pooled-edlae": "recsys.models.pooled:PooledEDLAE",
     "residual-autoencoder": "recsys.models.autoencoders.residual:ResidualAutoencoder",
     "elsa": "recsys.models.autoencoders.elsa:ELSA",
     "blend": "recsys.models.blend:Blend",
