@@ -57,7 +57,8 @@ def fit_chosen(
     UsageError
         No such model or setting.
     DataError
-        There is something to choose and no validation user to choose on, or nothing to train on.
+        There is something that must be chosen and no validation user to choose on, or nothing to
+        train on.
     """
     return fit_with_curves(name, settings, weighting, training, options).model
 
@@ -71,12 +72,13 @@ def fit_with_curves(
 ) -> Fit:
     """Do what `fit_chosen` does, and return the training curves too."""
     model, curves, reached, chose = make_model(name, settings), {}, None, None
-    if model.chooses(model.config):
-        if not len(training.validation.users):
-            raise DataError(
-                f"{name} chooses settings on validation users, and the data leaves none; it needs "
-                "users with 5 items or more, and for a cut in time a horizon of events before it"
-            )
+    spared = len(training.validation.users) > 0
+    if not spared and model.needs_validation(model.config):
+        raise DataError(
+            f"{name} chooses settings on validation users, and the data leaves none; it needs "
+            "users with 5 items or more, and for a cut in time a horizon of events before it"
+        )
+    if spared and model.chooses(model.config):
         validation = training.validation.held_out(weighting)
         model.fit(
             weighting.training(training.train, training.train_at),

@@ -241,6 +241,11 @@ class Model(ABC, Generic[ConfigT]):
         return False
 
     @classmethod
+    def needs_validation(cls, config: ConfigT) -> bool:
+        """Whether what it has to choose must not be left at a guess where nobody is held out."""
+        return cls.chooses(config)
+
+    @classmethod
     def searched(cls, config: ConfigT) -> dict[str, Search]:  # noqa: ARG003
         """Return where to look for the best value of each setting, by dotted name."""
         return searchable(cls.config_type)

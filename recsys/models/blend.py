@@ -47,7 +47,7 @@ class BlendConfig:
         validation users, and without those takes all alike.
     """
 
-    members: Annotated[tuple[str, ...], Field(min_length=1)] = ("dan-edlae", "item-knn")
+    members: Annotated[tuple[str, ...], Field(min_length=1)] = ("dan-edlae", "pooled-edlae")
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     shares: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] | None = None
 
@@ -95,6 +95,11 @@ class Blend(Model[BlendConfig]):
         return config.shares is None or any(
             member.chooses(member.config) for member in _members(config)
         )
+
+    @classmethod
+    def needs_validation(cls, config: BlendConfig) -> bool:
+        """Return whether a member does; equal shares are a fair guess."""
+        return any(member.needs_validation(member.config) for member in _members(config))
 
     @classmethod
     def searched(cls, config: BlendConfig) -> dict[str, Search]:

@@ -36,7 +36,7 @@ MODELS: dict[str, str] = {
     "blend": "recsys.models.blend:Blend",
 }
 
-DEFAULT_MODEL = "dan-edlae"
+DEFAULT_MODEL = "blend"
 """What is trained unless one says otherwise: the best on the bundled shop."""
 
 BASELINES = ("popularity", "buy-again", "pure-svd", "als", "bpr", "lmf", "item-knn")

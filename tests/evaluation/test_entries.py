@@ -76,11 +76,11 @@ def test_settings_from_a_file_say_all_of_the_weights(shop: Dataset) -> None:
 
 def test_tables_in_tables_are_merged(shop: Dataset) -> None:
     tuned = {"blend": {"settings": {"dan-edlae": {"l2": 7.0, "alpha": 0.1}}}}
-    changes = ["blend.settings.dan-edlae.l2=9", "blend.settings.item-knn.neighbours=3"]
+    changes = ["blend.settings.dan-edlae.l2=9", "blend.settings.pooled-edlae.power=2"]
     (blend,) = entries(["blend"], shop, settings=tuned, overrides=changes)
     members = blend.described()["settings"]
     assert (members["dan-edlae"]["l2"], members["dan-edlae"]["alpha"]) == (9, 0.1)
-    assert members["item-knn"]["neighbours"] == 3
+    assert members["pooled-edlae"]["power"] == 2
 
 
 def test_a_file_stands_in_the_place_of_tuned_settings(shop: Dataset, tmp_path: Path) -> None:

@@ -67,5 +67,9 @@ def test_without_validation_users_only_what_needs_them_fails(shop: Dataset) -> N
     )
     training = replace(training, validation=nobody)
     fit_chosen("popularity", {}, Weighting(), training, RunOptions())
+    blend = fit_chosen("blend", {}, Weighting(), training, RunOptions())
+    assert blend.chosen.shares == (0.5, 0.5)
+    with pytest.raises(DataError, match="blend chooses"):
+        fit_chosen("blend", {"members": ("mult-dae",)}, Weighting(), training, RunOptions())
     with pytest.raises(DataError, match="mult-dae chooses settings on validation users"):
         fit_chosen("mult-dae", SMALL, Weighting(), training, RunOptions())
