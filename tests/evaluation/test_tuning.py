@@ -102,10 +102,10 @@ def test_a_model_without_anything_to_search_is_tried_once(tune: Tune) -> None:
 
 def test_a_blend_starts_from_what_was_found_for_its_members(tune: Tune) -> None:
     member = {"l2": 33.0, "dropout": 0.1, "alpha": 0.0, "beta": 0.0, "target_half_life_days": None}
-    start = {"settings": {"dan-edlae": member, "item-knn": {"similarity": "bm25", "neighbours": 9}}}
+    start = {"settings": {"dan-edlae": member, "pooled-edlae": {**member, "power": 9.0}}}
     best = tune("blend", 2, starts=[start])
     assert best.settings["settings"]["dan-edlae"]["l2"] in {20.0, 33.0}  # the default, or the start
-    assert best.settings["settings"]["item-knn"]["neighbours"] in {50, 10}
+    assert best.settings["settings"]["pooled-edlae"]["power"] in {3.0, 6.0}  # the edge, for 9
 
 
 def test_settings_count_by_their_mean_over_the_cuts(tune: Tune, shop: Dataset) -> None:
@@ -126,7 +126,7 @@ def test_settings_count_by_their_mean_over_the_cuts(tune: Tune, shop: Dataset) -
     assert both.value == pytest.approx(np.mean(alone))
 
 
-SMALL = {"hidden": (8,), "batch_size": 20}
+SMALL = {"hidden": (8,), "batch_size": 20, "averaging": 0.0}
 
 
 def test_a_trial_that_takes_too_long_ends_with_its_best_epoch(tune: Tune) -> None:
