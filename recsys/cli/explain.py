@@ -44,12 +44,12 @@ def explain(
 def _print_explanation(found: Explanation, title: str) -> None:
     if not found.because:
         click.echo("Nothing is known of what this user took: the score is how many users took it.")
-        click.echo(f"score {found.score:.4g}")
+        click.echo(f"score {found.score:#.4g}")
         return
-    table = new_table(f"{title}: score {found.score:.4g}")
+    table = new_table(f"{title}: score {found.score:#.4g}")
     table.add_column("item", no_wrap=True)
     table.add_column("title")
     table.add_column("adds", justify="right", no_wrap=True)
     for one in found.because:
-        table.add_row(plain(one.item), plain(one.title), f"{one.contribution:+.4g}")
+        table.add_row(plain(one.item), plain(one.title), f"{one.contribution:+#.4g}")
     print_table(table)

@@ -140,7 +140,7 @@ def _suggestions(
         table.add_column("because of")
     for one in suggestions:
         title = f"{plain(one.title)} (new)" if one.new else plain(one.title)
-        cells = [str(one.rank), plain(one.item), title, f"{one.score:.4g}"]
+        cells = [str(one.rank), plain(one.item), title, f"{one.score:#.4g}"]
         if uncertainty:
             shares = (one.probability, one.stability)
             cells += ["–" if share is None else f"{share:.0%}" for share in shares]
