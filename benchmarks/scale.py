@@ -182,10 +182,14 @@ def _print(results: dict[Size, dict[str, float]]) -> None:
     Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
 
 
+def _counts(size: Size) -> tuple[tuple[str, str], ...]:
+    return tuple((name, f"{count:,}") for name, count in asdict(size).items())
+
+
 def page(results: dict[Size, dict[str, float]]) -> Page:
     """Return the plots as a page."""
     base = results[BASE]
-    facts = (("base", f"{BASE}"), ("peak there", f"{base['peak_bytes'] / _GB:.2f} GB"))
+    facts = (*_counts(BASE), ("peak at these", f"{base['peak_bytes'] / _GB:.2f} GB"))
     says = (
         "Memory follows interactions and the network's weights; a dense users × items array, "
         "which it is set against, would follow their product."
