@@ -168,22 +168,23 @@ def measured(folder: Path) -> dict[str, float]:
     }
 
 
+def _counts(size: Size) -> tuple[tuple[str, str], ...]:
+    """Return each count's name and how a person writes it."""
+    return tuple((name, f"{count:,}") for name, count in asdict(size).items())
+
+
 def _print(results: dict[Size, dict[str, float]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     headings = ("users", "items", "interactions", "read s", "100 steps s", "peak reading", "peak")
     for heading in (*headings, "a dense matrix"):
         table.add_column(heading, justify="right")
     for size, found in results.items():
-        sizes = (f"{n:,}" for n in (size.users, size.items, size.interactions))
+        sizes = (count for _, count in _counts(size))
         times = (f"{found[name]:.1f}" for name in ("read_seconds", "steps_seconds"))
         dense = 4.0 * size.users * size.items
         sums = (found["peak_reading_bytes"], found["peak_bytes"], dense)
         table.add_row(*sizes, *times, *(f"{each / _GB:,.2f} GB" for each in sums))
     Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
-
-
-def _counts(size: Size) -> tuple[tuple[str, str], ...]:
-    return tuple((name, f"{count:,}") for name, count in asdict(size).items())
 
 
 def page(results: dict[Size, dict[str, float]]) -> Page:
