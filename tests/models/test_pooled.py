@@ -16,22 +16,24 @@ def histories(seed: int, n_users: int = 90, n_items: int = 25) -> Histories:
     return Histories(sp.csr_array(weights.astype(np.float32)))
 
 
-@pytest.mark.parametrize("power", [1.0, 2.0, 3.5])
-def test_scores_are_the_length_of_what_each_item_says(power: float) -> None:
+def evidence_and_scores(power: float) -> tuple[np.ndarray, np.ndarray]:
+    """What each item of a history says for each item, (b, from, to), and the pooled scores."""
     train, seen = histories(0), histories(1, 6)
     linear = DanEDLAE(DanEDLAEConfig(**_LINEAR)).fit(train)
     pooled = PooledEDLAE(PooledEDLAEConfig(**_LINEAR, power=power)).fit(train)
-    evidence = seen.matrix.toarray()[:, :, None] * linear.tensors()["weights"]  # (b, from, to)
-    expected = (np.maximum(evidence, 0) ** power).sum(axis=1) ** (1 / power)
-    np.testing.assert_allclose(pooled.score(seen), expected, rtol=1e-4, atol=1e-6)
+    evidence = seen.matrix.toarray()[:, :, None] * linear.tensors()["weights"]
+    return np.maximum(evidence, 0), pooled.score(seen)
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0, 3.5])
+def test_scores_are_the_length_of_what_each_item_says(power: float) -> None:
+    evidence, scores = evidence_and_scores(power)
+    expected = (evidence**power).sum(axis=1) ** (1 / power)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_with_a_high_power_the_strongest_evidence_alone_counts() -> None:
-    train, seen = histories(0), histories(1, 6)
-    linear = DanEDLAE(DanEDLAEConfig(**_LINEAR)).fit(train)
-    pooled = PooledEDLAE(PooledEDLAEConfig(**_LINEAR, power=8.0)).fit(train)
-    evidence = seen.matrix.toarray()[:, :, None] * linear.tensors()["weights"]
-    strongest = np.maximum(evidence, 0).max(axis=1)
-    scores = pooled.score(seen)
+    evidence, scores = evidence_and_scores(8.0)
+    strongest = evidence.max(axis=1)
     assert (scores >= strongest * 0.999).all()
     assert (scores <= strongest * 1.5 + 1e-6).all()
